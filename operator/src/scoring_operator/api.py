@@ -1,0 +1,371 @@
+"""The API: frozen models of ScoringModel and HardwareClass (scoring.dev/v1beta1).
+
+The CRDs in crds/ are generated from these (see `crds`): a field, its default, its limits and its text for `kubectl explain` stand here and only here.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from scoring_operator.errors import ModelProblem
+
+GROUP = "scoring.dev"
+VERSION = "v1beta1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+Manifest: TypeAlias = dict[str, Any]
+"""A Kubernetes object as the API server speaks it: plain dictionaries and lists."""
+
+RESERVED_VARIABLES = r"^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$"
+"""Variables of the runtime contract that follow from other fields."""
+
+
+def cel(rule: str, message: str) -> dict[str, str]:
+    """Return one validation rule for `x-kubernetes-validations`: a CEL expression that must hold, and what to say when it does not."""
+    return {"rule": rule, "message": message}
+
+
+def validated(*rules: dict[str, str]) -> dict[str, Any]:
+    """Return the schema extension that carries `rules`."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+class ApiModel(BaseModel):
+    """Base of all API types: camelCase on the wire, immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+Quantity = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 32,
+            "pattern": r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        }
+    ),
+]
+"""A Kubernetes quantity: 2, 500m, 4Gi."""
+
+Quantities = Annotated[Mapping[str, Quantity], Field(max_length=16)]
+
+DnsName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Label = Annotated[str, Field(max_length=63)]
+Image = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class ModelSource(ApiModel):
+    """Where the model artifact is, and how it is known to be the right one."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            cel(
+                r"has(self.digest) || !self.uri.matches('[.](pkl|pickle|joblib|pt|pth)([?#].*)?$')",
+                "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
+            )
+        )
+    )
+
+    uri: str = Field(
+        max_length=2048,
+        description=(
+            "The artifact: file:///path (a path inside the runtime's image), pvc://claim/path (in a PersistentVolumeClaim of the same namespace) or "
+            "https://host/path. It is one file or one folder; .tar, .tar.gz, .tgz and .zip are unpacked."
+        ),
+        json_schema_extra=validated(
+            cel(
+                "self.matches('^(file:///[^?#]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^?#]+|https://[^/]+/.+)$')",
+                "uri must be file:///path (inside the image), pvc://claim/path or https://host/path",
+            ),
+            cel("!self.matches('^https://[^/]*@')", "uri must not hold a user or a password"),
+            cel("!self.matches('(^|/)[.][.](/|$)')", "uri must not hold .. as a path segment"),
+        ),
+    )
+    digest: str | None = Field(
+        None,
+        max_length=71,
+        description=(
+            "sha256:<64 hexadecimal digits> of the artifact; checked before anything is unpacked or loaded. Of a file, what sha256sum prints. "
+            "Required for files that can run code when they are loaded (.pkl, .pickle, .joblib, .pt, .pth)."
+        ),
+        json_schema_extra=validated(
+            cel(
+                "self.matches('^sha256:[0-9a-f]{64}$')",
+                "digest must be sha256: followed by 64 hexadecimal digits in lower case, as sha256sum prints them",
+            )
+        ),
+    )
+    format: Literal["sklearn", "torch"] | None = Field(
+        None,
+        description=(
+            "The framework that loads the model: sklearn or torch. It chooses the runtime's image. "
+            "Left out, the sklearn image is used and the artifact's own manifest decides."
+        ),
+    )
+
+
+class CpuMetric(ApiModel):
+    """One measure that decides the number of replicas."""
+
+    type: Literal["cpu"] = Field(
+        description="cpu: the CPU used, in percent of the CPU requested, averaged over the replicas."
+    )
+    target: int = Field(70, ge=1, le=1000, description="Replicas are added above this percentage and removed below it.")
+
+
+class Autoscaling(ApiModel):
+    """Let a HorizontalPodAutoscaler choose the number of replicas."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            cel("self.minReplicas <= self.maxReplicas", "minReplicas must not be above maxReplicas")
+        )
+    )
+
+    min_replicas: int = Field(1, ge=1, le=10000, description="Never fewer replicas than this.")
+    max_replicas: int = Field(ge=1, le=10000, description="Never more replicas than this.")
+    metrics: tuple[CpuMetric, ...] = Field(
+        (CpuMetric(type="cpu", target=70),),
+        min_length=1,
+        max_length=1,
+        description="What decides. By default the CPU, at 70 percent of the CPU requested.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+
+
+class Endpoint(ApiModel):
+    """How the scoring endpoint is reached."""
+
+    type: Literal["ClusterIP", "LoadBalancer"] = Field(
+        "ClusterIP",
+        description="ClusterIP: inside the cluster only. LoadBalancer: the cluster's load balancer gives an address, shown in status.url. Port 80.",
+    )
+
+
+class Resources(ApiModel):
+    """Compute resources of one replica."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            cel(
+                "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+                "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
+                "requests must not be above limits",
+            )
+        )
+    )
+
+    requests: Quantities | None = Field(
+        None, description="What one replica is given for certain, such as cpu: 1 and memory: 2Gi."
+    )
+    limits: Quantities | None = Field(
+        None,
+        description="What one replica must not exceed. The CPU limit, rounded up, is the number of threads of the numerical libraries.",
+    )
+
+
+class EnvironmentVariable(ApiModel):
+    """One environment variable of the runtime's container."""
+
+    name: str = Field(
+        max_length=253,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the variable.",
+        json_schema_extra=validated(
+            cel(
+                f"!self.matches('{RESERVED_VARIABLES}')",
+                "this variable follows from spec.model and cannot be set here",
+            )
+        ),
+    )
+    value: str = Field("", max_length=32768, description="Value of the variable, as written. Not for secrets.")
+
+
+class Runtime(ApiModel):
+    """Overrides of the serving runtime; what is left out comes from the hardware class and the operator."""
+
+    image: Image | None = Field(
+        None,
+        description="Image of the serving runtime, instead of the hardware class's or the operator's own for the format.",
+    )
+    env: tuple[EnvironmentVariable, ...] = Field(
+        (),
+        max_length=64,
+        description="More environment variables, such as SCORING_MAX_QUEUE or SCORING_LOG_LEVEL.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    resources: Resources | None = Field(
+        None, description="Requests and limits that replace the hardware class's, name by name."
+    )
+
+
+class ScoringModelSpec(ApiModel):
+    """What is wished: the model, the hardware, the number of replicas and the endpoint."""
+
+    model: ModelSource = Field(description="The model artifact.")
+    hardware_class: DnsName | None = Field(
+        None,
+        description="Name of the HardwareClass whose resources each replica gets. Left out: the class marked as default.",
+    )
+    replicas: int = Field(
+        1,
+        ge=0,
+        le=10000,
+        description="Number of replicas; `kubectl scale` sets it. Without effect when autoscaling is set.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        None, description="Scale by measured load instead of by a fixed number of replicas."
+    )
+    endpoint: Endpoint = Field(Endpoint(), description="How the endpoint is reached.")
+    runtime: Runtime = Field(Runtime(), description="Overrides of the serving runtime.")
+
+
+class Accelerator(ApiModel):
+    """An accelerator that each replica has for itself."""
+
+    resource: str = Field(
+        "nvidia.com/gpu",
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        description="The extended resource that nodes advertise for it.",
+    )
+    count: int = Field(1, ge=1, le=64, description="Accelerators per replica.")
+
+
+class Toleration(ApiModel):
+    """A taint that replicas tolerate, as in a pod."""
+
+    key: str | None = Field(
+        None, max_length=253, description="Key of the taint; left out with operator Exists, every key."
+    )
+    operator: Literal["Exists", "Equal"] = Field("Equal", description="Exists: any value. Equal: this value.")
+    value: str | None = Field(None, max_length=63, description="Value of the taint, with operator Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Effect of the taint; left out, every effect."
+    )
+    toleration_seconds: int | None = Field(
+        None,
+        ge=0,
+        description="With effect NoExecute: seconds that a replica stays on a node with the taint; left out, for ever.",
+    )
+
+
+class HardwareClassSpec(ApiModel):
+    """What one replica gets, and on which nodes it runs."""
+
+    default: bool = Field(
+        False, description="Use this class for the ScoringModels that name none. At most one class should be marked."
+    )
+    resources: Resources = Field(description="Requests and limits of one replica.")
+    accelerator: Accelerator | None = Field(None, description="The accelerator of each replica, such as one GPU.")
+    node_selector: Annotated[Mapping[str, Label], Field(max_length=32)] | None = Field(
+        None, description="Labels that a node must have."
+    )
+    tolerations: tuple[Toleration, ...] = Field((), max_length=32, description="Taints that replicas tolerate.")
+    runtime_class_name: DnsName | None = Field(None, description="RuntimeClass of the pods, such as nvidia.")
+    priority_class_name: DnsName | None = Field(None, description="PriorityClass of the pods.")
+    image: Image | None = Field(
+        None, description="Image of the serving runtime on this hardware, instead of the operator's own for the format."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads of the numerical libraries. Left out: the CPU limit, rounded up."
+    )
+
+
+class Condition(ApiModel):
+    """One aspect of the state, as kstatus, Argo CD, Flux and `kubectl wait` read it."""
+
+    type: str = Field(max_length=316, description="Ready, Reconciling or Stalled.")
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    observed_generation: int = Field(ge=0, description="The generation of the ScoringModel that this speaks of.")
+    last_transition_time: Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})] = Field(
+        description="When status last changed."
+    )
+    reason: str = Field(min_length=1, max_length=1024, description="One word for programs.")
+    message: str = Field(max_length=32768, description="A sentence for people: what is so, and what to do.")
+
+
+class ScoringModelStatus(ApiModel):
+    """What was observed last. Written by the operator only."""
+
+    observed_generation: int | None = Field(None, ge=0, description="The newest generation that the operator has seen.")
+    conditions: tuple[Condition, ...] | None = Field(
+        None,
+        description="Ready is the summary; Reconciling and Stalled are present only while true.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    url: str | None = Field(None, description="Where the endpoint answers; POST to /score.")
+    replicas: int | None = Field(None, description="Replicas that exist.")
+    ready_replicas: int | None = Field(None, description="Replicas that answer.")
+    selector: str | None = Field(None, description="Label selector of the replicas' pods, for the scale subresource.")
+    hardware_class: str | None = Field(None, description="The HardwareClass in use.")
+
+
+class Metadata(BaseModel):
+    """The part of an object's metadata that the operator reads."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    uid: str
+    namespace: str | None = None
+    generation: int = 0
+
+
+class ApiObject(BaseModel):
+    """Base of the two kinds: metadata and spec; apiVersion, kind and status are not read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    metadata: Metadata
+
+    @classmethod
+    def parse(cls, body: Manifest) -> Self:
+        """Return the object; what is read is not trusted, although the API server has checked it already.
+
+        Raises ModelProblem InvalidSpec, naming each field at fault.
+        """
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            raise ModelProblem(
+                "InvalidSpec", f"{cls.__name__} {body['metadata']['name']}: {describe_fields(error)}."
+            ) from error
+
+
+class ScoringModel(ApiObject):
+    """A model artifact served at a scoring endpoint on hardware of a class."""
+
+    spec: ScoringModelSpec
+
+    @property
+    def name(self) -> str:
+        """Name of the model and of each object that belongs to it."""
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the model and of each object that belongs to it."""
+        return self.metadata.namespace or "default"
+
+
+class HardwareClass(ApiObject):
+    """A kind of hardware that models run on: resources, accelerator and nodes. Owned by the platform team."""
+
+    spec: HardwareClassSpec
+
+    @property
+    def name(self) -> str:
+        """Name of the class."""
+        return self.metadata.name
+
+
+def describe_fields(error: ValidationError) -> str:
+    """Return one line that names each field at fault and what is wrong with it; values are left out, as they may be secret."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_url=False)
+    )

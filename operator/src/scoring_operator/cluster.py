@@ -1,0 +1,139 @@
+"""The API server: lists, server-side apply, status and events. The only module that talks to it, beside kopf's watches.
+
+Uses the official client's asyncio flavour with plain dictionaries and the paths of the few kinds in `kinds`, so that no discovery is needed.
+"""
+
+import datetime
+import json
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
+
+from scoring_operator.api import Manifest
+from scoring_operator.errors import ClusterError, Conflict, NotFound, Rejected
+from scoring_operator.kinds import EVENT, MANAGER, Kind, select_managed
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+EVENT_MESSAGE_CHARACTERS = 1024
+
+
+class Cluster:
+    """A connection to one API server."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+        self._client = DynamicClient(api)
+
+    @classmethod
+    async def connect(cls) -> "Cluster":
+        """Connect with the pod's service account, or with the kubeconfig when not in a pod.
+
+        Raises ClusterError when there is neither.
+        """
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            try:
+                await config.load_kube_config()
+            except config.ConfigException as error:
+                raise ClusterError(f"neither in a pod nor with a usable kubeconfig: {error}") from error
+        return cls(client.ApiClient())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def list(self, kind: Kind) -> tuple[list[Manifest], str]:
+        """Return all objects of a kind that concern the operator, and the resource version of the list."""
+        found = await self._request("get", find_path(kind, None), label_selector=select_managed(kind))
+        bodies = [{"apiVersion": kind.api_version, "kind": kind.name, **body} for body in found["items"]]
+        return bodies, found["metadata"]["resourceVersion"]
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """Return one object, or None when there is none."""
+        try:
+            return await self._request("get", find_path(kind, namespace, name))
+        except NotFound:
+            return None
+
+    async def apply(self, kind: Kind, body: Manifest, manager: str = MANAGER) -> Manifest:
+        """Server-side apply an object, taking fields over from others; return it as it is now."""
+        path = find_path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
+        return await self._request(
+            "patch", path, body=body, content_type=APPLY, field_manager=manager, force_conflicts=True
+        )
+
+    async def delete(self, kind: Kind, body: Manifest) -> None:
+        """Delete this very object (not a later one of the same name); one that is gone already is fine."""
+        path = find_path(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+        preconditions = {"preconditions": {"uid": body["metadata"]["uid"]}}
+        try:
+            await self._request("delete", path, body=preconditions)
+        except (NotFound, Conflict):
+            return
+
+    async def write_status(self, kind: Kind, body: Manifest, status: Manifest) -> Manifest:
+        """Replace the status of this very object; raises Conflict when another has taken its name."""
+        metadata = body["metadata"]
+        # A merge patch keeps what it does not name, so what is to go must be named as null.
+        gone = dict.fromkeys(body.get("status", {}).keys() - status.keys())
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, **gone}}
+        path = find_path(kind, metadata["namespace"], metadata["name"], "status")
+        return await self._request("patch", path, body=patch, content_type=MERGE, field_manager=MANAGER)
+
+    async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:
+        """Record an event about an object; `event_type` is Normal or Warning."""
+        metadata = body["metadata"]
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.name,
+            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+            "involvedObject": {
+                "apiVersion": body["apiVersion"],
+                "kind": body["kind"],
+                **{name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
+            },
+            "type": event_type,
+            "reason": reason,
+            "message": message[:EVENT_MESSAGE_CHARACTERS],
+            "source": {"component": MANAGER},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        await self._request("post", find_path(EVENT, metadata["namespace"]), body=event)
+
+    async def _request(self, method: str, path: str, **parameters: Any) -> Manifest:
+        try:
+            response = await self._client.request(
+                method, path, serialize=False, _request_timeout=REQUEST_TIMEOUT_SECONDS, **parameters
+            )
+            answer: Manifest = await response.json()
+        except DynamicApiError as error:
+            raise translate(method, path, error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
+        return answer
+
+
+def translate(method: str, path: str, error: DynamicApiError) -> ClusterError:
+    """Return the operator's error for an answer of the API server, with the server's own words."""
+    kinds: dict[int, type[ClusterError]] = {400: Rejected, 403: Rejected, 404: NotFound, 409: Conflict, 422: Rejected}
+    try:
+        message = json.loads(error.body or "")["message"]
+    except (ValueError, KeyError, TypeError):
+        message = error.reason
+    return kinds.get(error.status, ClusterError)(f"{method} {path}: {error.status}: {message}")
+
+
+def find_path(kind: Kind, namespace: str | None, *parts: str) -> str:
+    """Return the URL path of a kind's objects, in all namespaces when `namespace` is None, or of one object or subresource of it."""
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
+    scope = (f"namespaces/{namespace}",) if namespace else ()
+    return "/".join((root, *scope, kind.plural, *parts))

@@ -1,0 +1,192 @@
+"""Why a model's pods do not work: pure reading of pods and Deployment into one ModelProblem.
+
+The reasons are listed in docs/status.md. A problem is `stalled` when time alone will not mend it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from scoring_operator.api import Manifest
+from scoring_operator.errors import ModelProblem
+
+UNSCHEDULABLE = "Unschedulable"
+VOLUME_UNAVAILABLE = "VolumeUnavailable"
+IMAGE_PULL_FAILED = "ImagePullFailed"
+IMAGE_NAME_INVALID = "InvalidImageName"
+CONTAINER_NOT_STARTED = "ContainerNotStarted"
+OUT_OF_MEMORY = "OutOfMemory"
+RUNTIME_FAILED = "RuntimeFailed"
+REPLICAS_REFUSED = "ReplicasRefused"
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+
+IMAGE_WAITING = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
+START_WAITING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreStartHookError"}
+
+PERMANENT_CODES = {
+    "InvalidSettings",
+    "ArtifactNotFound",
+    "ArtifactCorrupt",
+    "DigestMismatch",
+    "DigestRequired",
+    "UnknownFormat",
+    "ManifestInvalid",
+    "ModelInvalid",
+    "FormatNotInstalled",
+}
+"""Codes of the runtime's termination message (docs/runtime-contract.md) that time alone will not mend."""
+
+MESSAGE_CHARACTERS = 1024
+POD_HASH_LABEL = "pod-template-hash"
+
+
+def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> ModelProblem | None:
+    """Return the most telling problem of the newest generation of pods, else of the Deployment, else None.
+
+    When the Deployment's progress deadline has passed, whatever holds it up is stalled.
+    """
+    problem = next((found for pod in select_newest(pods) if (found := find_pod_problem(pod))), None)
+    refused = find_condition(deployment, "ReplicaFailure")
+    if problem is None and refused.get("status") == "True":
+        problem = ModelProblem(
+            REPLICAS_REFUSED, f"The cluster refuses to create replicas: {refused.get('message', '')}", stalled=False
+        )
+    if find_condition(deployment, "Progressing").get("reason") != PROGRESS_DEADLINE_EXCEEDED:
+        return problem
+    if problem is not None:
+        return ModelProblem(problem.reason, problem.message, stalled=True)
+    return ModelProblem(
+        PROGRESS_DEADLINE_EXCEEDED, "The replicas did not become ready in time; see the pods' logs and events."
+    )
+
+
+def select_newest(pods: Sequence[Manifest]) -> list[Manifest]:
+    """Return the living pods of the template of the pod created last, by name: the ones that a new generation depends on."""
+    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    if not living:
+        return []
+    newest = max(living, key=lambda pod: pod["metadata"]["creationTimestamp"])
+    wanted = newest["metadata"].get("labels", {}).get(POD_HASH_LABEL)
+    chosen = [pod for pod in living if pod["metadata"].get("labels", {}).get(POD_HASH_LABEL) == wanted]
+    return sorted(chosen, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def find_pod_problem(pod: Manifest) -> ModelProblem | None:
+    """Return what keeps one pod from working, or None when it works or is on its way."""
+    if is_ready(pod):
+        return None
+    looks: tuple[Callable[[Manifest], ModelProblem | None], ...] = (
+        look_at_scheduling,
+        look_at_waiting,
+        look_at_end,
+        look_at_eviction,
+    )
+    return next((problem for look in looks if (problem := look(pod))), None)
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Tell whether the pod's Ready condition is true."""
+    return find_condition(pod, "Ready").get("status") == "True"
+
+
+def look_at_scheduling(pod: Manifest) -> ModelProblem | None:
+    """Return the scheduler's reason for placing the pod nowhere, with what the pod asks for."""
+    condition = find_condition(pod, "PodScheduled")
+    if condition.get("reason") != "Unschedulable":
+        return None
+    said = condition.get("message", "").rstrip(".")
+    if "persistentvolumeclaim" in said.lower():
+        message = f"The volume of spec.model.uri cannot be used: {said}. Create the PersistentVolumeClaim, or correct the URI."
+        return ModelProblem(VOLUME_UNAVAILABLE, message, stalled=False)
+    asked = ", ".join(f"{name} {amount}" for name, amount in sorted(find_requests(pod).items())) or "nothing"
+    message = f"No node takes a replica: {said}. A replica asks for {asked}; add such a node, or choose another hardware class."
+    return ModelProblem(UNSCHEDULABLE, message, stalled=False)
+
+
+def look_at_waiting(pod: Manifest) -> ModelProblem | None:
+    """Return why the container cannot be started: its image or its configuration."""
+    for status in find_containers(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        reason, detail = waiting.get("reason"), shorten(waiting.get("message", ""))
+        if reason == IMAGE_NAME_INVALID:
+            return ModelProblem(
+                IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct spec.runtime.image."
+            )
+        if reason in IMAGE_WAITING:
+            message = (
+                f"Image {status['image']} cannot be pulled. Check its name and that the nodes can reach its registry."
+            )
+            return ModelProblem(IMAGE_PULL_FAILED, message, stalled=False)
+        if reason in START_WAITING:
+            return ModelProblem(CONTAINER_NOT_STARTED, f"The container cannot be started: {detail}", stalled=False)
+    return None
+
+
+def look_at_end(pod: Manifest) -> ModelProblem | None:
+    """Return why the container ended last, as long as the pod has not become ready since."""
+    for status in find_containers(pod):
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+        if ended and (ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
+            return describe_end(pod, ended)
+    return None
+
+
+def look_at_eviction(pod: Manifest) -> ModelProblem | None:
+    """Return why the kubelet took the pod down as a whole."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Failed":
+        return None
+    reason = status.get("reason") or RUNTIME_FAILED
+    return ModelProblem(
+        reason, f"A replica was stopped: {shorten(status.get('message', 'no reason given'))}", stalled=False
+    )
+
+
+def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
+    """Return the problem that a container's end stands for: out of memory, the runtime's own words, or a plain failure."""
+    if ended.get("reason") == "OOMKilled":
+        limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "none")
+        message = f"A replica used more memory than its limit ({limit}) and was killed. Raise limits.memory in the hardware class or in spec.runtime.resources."
+        return ModelProblem(OUT_OF_MEMORY, message, stalled=False)
+    said = parse_termination_message(ended.get("message", ""))
+    if said is not None:
+        code, message = said
+        return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
+    lines = shorten(ended.get("message", "").strip()) or "it left no message"
+    message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
+    return ModelProblem(RUNTIME_FAILED, message, stalled=False)
+
+
+def parse_termination_message(text: str) -> tuple[str, str] | None:
+    """Return code and message of the runtime's last words, one line of JSON; None when the text is something else."""
+    try:
+        said = json.loads(text)
+        code, message = said["code"], said["message"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not (isinstance(code, str) and isinstance(message, str) and code.isalnum() and code.isascii()):
+        return None
+    return code, message
+
+
+def find_condition(body: Manifest | None, condition_type: str) -> Manifest:
+    """Return a condition of an object's status, or an empty dictionary."""
+    conditions = (body or {}).get("status", {}).get("conditions") or []
+    return next((condition for condition in conditions if condition["type"] == condition_type), {})
+
+
+def find_containers(pod: Manifest) -> Iterator[Manifest]:
+    """Yield the statuses of the pod's containers, init containers first."""
+    status = pod.get("status", {})
+    yield from status.get("initContainerStatuses") or []
+    yield from status.get("containerStatuses") or []
+
+
+def find_requests(pod: Manifest) -> dict[str, str]:
+    """Return the requests of the pod's first container."""
+    requests: dict[str, str] = pod["spec"]["containers"][0].get("resources", {}).get("requests") or {}
+    return requests
+
+
+def shorten(text: str) -> str:
+    """Return the text, cut to what a condition's message should hold."""
+    return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"

@@ -1,0 +1,48 @@
+"""Everything the operator raises on purpose; no framework imports.
+
+ScoringOperatorError
+├── ModelProblem           a ScoringModel cannot be served as written; becomes its Ready condition
+└── ClusterError           the API server refused or could not be reached; the reconcile is tried again
+    ├── NotFound           404
+    ├── Conflict           409
+    └── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
+"""
+
+from dataclasses import dataclass
+
+
+class ScoringOperatorError(Exception):
+    """Base of the operator's own errors."""
+
+
+@dataclass
+class ModelProblem(ScoringOperatorError):
+    """Why a ScoringModel is not ready.
+
+    reason: CamelCase, one of the documented constants of `status` or a code of the runtime's termination message.
+    message: one sentence that says what is wrong and what to do.
+    stalled: True when time alone will not mend it.
+    """
+
+    reason: str
+    message: str
+    stalled: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class ClusterError(ScoringOperatorError):
+    """The API server refused a request or did not answer."""
+
+
+class NotFound(ClusterError):
+    """The object, or its kind, does not exist."""
+
+
+class Conflict(ClusterError):
+    """The object changed in between."""
+
+
+class Rejected(ClusterError):
+    """The API server does not accept the object."""

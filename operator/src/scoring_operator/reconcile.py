@@ -1,0 +1,166 @@
+"""The story of one ScoringModel, told again for every cause: parse, render, apply, observe, report.
+
+Level-triggered: it looks at what is wished and what there is, and writes only what differs. Safe to run at any time, any number of times.
+"""
+
+import datetime
+import logging
+
+from scoring_operator.api import HardwareClass, Manifest, ScoringModel
+from scoring_operator.cluster import Cluster
+from scoring_operator.differences import Difference, find_differences
+from scoring_operator.errors import Conflict, ModelProblem, NotFound, Rejected
+from scoring_operator.hardware import choose_hardware
+from scoring_operator.kinds import CHILDREN, DEPLOYMENT, HARDWARE_CLASS, MANAGER, POD, SCORING_MODEL, SERVICE, Key, Kind
+from scoring_operator.render import render_children
+from scoring_operator.settings import Settings
+from scoring_operator.status import Observation, build_status, has_turned
+from scoring_operator.store import Store
+
+REJECTED = "Rejected"
+NAME_TAKEN = "NameTaken"
+HANDOVER = f"{MANAGER}-handover"
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Brings ScoringModels to what they ask for."""
+
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._settings = settings
+        self._accepted: dict[tuple[Kind, Key], tuple[Difference, ...]] = {}
+
+    async def reconcile(self, key: Key) -> bool:
+        """Do one round for a model; return True when a child was written, so that another round should look at the outcome.
+
+        Raises ClusterError when the API server did not do what was asked; the caller tries again later.
+        """
+        body = self._store.get(SCORING_MODEL, key.namespace, key.name)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            self._forget(key)
+            return False
+        hardware: HardwareClass | None = None
+        try:
+            model = ScoringModel.parse(body)
+            hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
+            if await self._apply(key, model, hardware):
+                return True
+            await self._report(body, self._observe(key, body, hardware))
+        except ModelProblem as problem:
+            await self._report(body, self._observe(key, body, hardware, problem))
+        except Rejected as error:
+            rejection = ModelProblem(REJECTED, f"The API server refuses what this model needs: {error}", stalled=False)
+            await self._report(body, self._observe(key, body, hardware, rejection))
+            raise
+        return False
+
+    def _forget(self, key: Key) -> None:
+        for kind in CHILDREN:
+            self._accepted.pop((kind, key), None)
+
+    async def _apply(self, key: Key, model: ScoringModel, hardware: HardwareClass) -> bool:
+        """Write each child that differs from what is rendered; return whether any did."""
+        written = False
+        for kind, wished in render_children(model, hardware, self._settings).items():
+            live = await self._find(kind, model)
+            if wished is None:
+                written |= await self._remove(kind, live)
+            else:
+                written |= await self._apply_child(kind, key, live, wished)
+        return written
+
+    async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
+        """Return a child as it is; raises ModelProblem when another owner has an object of its name.
+
+        One that is not in the store may still exist, without our label; the API server knows.
+        """
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None:
+            live = await self._cluster.get(kind, model.namespace, model.name)
+        if live is not None and not is_controlled(live, model):
+            message = (
+                f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
+                "delete it, or give the ScoringModel another name."
+            )
+            raise ModelProblem(NAME_TAKEN, message)
+        return live
+
+    async def _remove(self, kind: Kind, live: Manifest | None) -> bool:
+        if live is None:
+            return False
+        await self._cluster.delete(kind, live)
+        self._store.remove(kind, live)
+        return True
+
+    async def _apply_child(self, kind: Kind, key: Key, live: Manifest | None, wished: Manifest) -> bool:
+        differences = () if live is None else find_differences(live, wished)
+        if live is not None and (not differences or differences == self._accepted.get((kind, key))):
+            return False
+        logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences) or "new")
+        if kind is DEPLOYMENT and live is not None and "replicas" not in wished["spec"]:
+            await self._hand_over_replicas(live)
+        answer = await self._cluster.apply(kind, wished)
+        self._store.put(kind, answer)
+        self._accept((kind, key), find_differences(answer, wished))
+        return True
+
+    def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
+        """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""
+        if differences:
+            logger.warning("The cluster changes what is applied to %s %s: %s", child[0].name, child[1], differences)
+            self._accepted[child] = differences
+        else:
+            self._accepted.pop(child, None)
+
+    async def _hand_over_replicas(self, live: Manifest) -> None:
+        """Let go of spec.replicas without losing its value: a field that its only owner no longer applies falls back to 1."""
+        metadata = {name: live["metadata"][name] for name in ("name", "namespace")}
+        kept = {"replicas": live["spec"].get("replicas", 1)}
+        body = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": kept}
+        await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
+
+    def _observe(
+        self, key: Key, body: Manifest, hardware: HardwareClass | None, problem: ModelProblem | None = None
+    ) -> Observation:
+        """Return what there is of the model, from the store."""
+        return Observation(
+            model=body,
+            deployment=find_own(self._store.get(DEPLOYMENT, key.namespace, key.name), body),
+            service=find_own(self._store.get(SERVICE, key.namespace, key.name), body),
+            pods=self._store.select_of(POD, key),
+            hardware_class=hardware.name if hardware else None,
+            problem=problem,
+        )
+
+    async def _report(self, body: Manifest, observation: Observation) -> None:
+        """Write the status when it differs, and an event when Ready has turned."""
+        status = build_status(observation, datetime.datetime.now(datetime.UTC))
+        before = body.get("status", {})
+        if status == before:
+            return
+        try:
+            self._store.put(SCORING_MODEL, await self._cluster.write_status(SCORING_MODEL, body, status))
+        except (Conflict, NotFound):
+            return  # Deleted meanwhile; if another has its name, its own event is on the way.
+        if has_turned(before, status):
+            await self._post_event(body, status)
+
+    async def _post_event(self, body: Manifest, status: Manifest) -> None:
+        ready = status["conditions"][0]
+        event_type = "Warning" if ready["status"] == "False" else "Normal"
+        await self._cluster.post_event(body, event_type, ready["reason"], ready["message"])
+
+
+def is_controlled(live: Manifest, model: ScoringModel) -> bool:
+    """Tell whether the model is the controlling owner of an object."""
+    owners = live["metadata"].get("ownerReferences") or []
+    return any(owner.get("controller") and owner["uid"] == model.metadata.uid for owner in owners)
+
+
+def find_own(child: Manifest | None, model: Manifest) -> Manifest | None:
+    """Return the child if it belongs to the model, else None."""
+    owners = (child or {}).get("metadata", {}).get("ownerReferences") or []
+    return child if any(owner["uid"] == model["metadata"]["uid"] for owner in owners) else None

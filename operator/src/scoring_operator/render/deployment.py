@@ -1,0 +1,138 @@
+"""The Deployment: the serving runtime's pods, with the environment that docs/runtime-contract.md describes."""
+
+from scoring_operator.api import HardwareClass, HardwareClassSpec, Manifest, ScoringModel
+from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import DEPLOYMENT
+from scoring_operator.render.metadata import render_labels, render_object, render_selector
+from scoring_operator.render.resources import count_threads, merge_resources
+from scoring_operator.settings import Settings
+
+RUNTIME_PORT = 8080
+VOLUME_DIR = "/mnt/model"
+WORK_DIR = "/var/lib/scoring"
+TEMPORARY_DIR = "/tmp"  # noqa: S108 (the container's own emptyDir)
+CONTAINER = "runtime"
+IMAGE_FORMAT_WITHOUT_FORMAT = "sklearn"
+GRACE_SECONDS = 60
+
+
+def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
+    """Return the Deployment; with autoscaling it names no number of replicas, so that the autoscaler's stays.
+
+    Raises ModelProblem when no image is known for the model's format.
+    """
+    spec: Manifest = {
+        "selector": {"matchLabels": render_selector(model)},
+        "strategy": render_strategy(hardware),
+        "template": {"metadata": {"labels": render_labels(model)}, "spec": render_pod_spec(model, hardware, settings)},
+    }
+    if model.spec.autoscaling is None:
+        spec["replicas"] = model.spec.replicas
+    return render_object(DEPLOYMENT, model, spec)
+
+
+def render_strategy(hardware: HardwareClass) -> Manifest:
+    """Return the update strategy: a new replica comes before an old one goes.
+
+    With an accelerator it is the other way round, since none may be free for a new one while the old ones hold theirs.
+    """
+    surge, unavailable = (0, 1) if hardware.spec.accelerator else ("25%", 0)
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+
+
+def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
+    """Return the pod: restricted pod security, no service account token, nothing writable but two emptyDirs."""
+    claim = find_claim(model)
+    volumes: list[Manifest] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    if claim:
+        volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [render_container(model, hardware, settings)],
+        "volumes": volumes,
+        **render_placement(hardware.spec),
+    }
+
+
+def render_placement(hardware: HardwareClassSpec) -> Manifest:
+    """Return the pod's fields that decide on which nodes it runs and how; only those that the class names."""
+    tolerations = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in hardware.tolerations]
+    placement = {
+        "nodeSelector": dict(hardware.node_selector or {}),
+        "tolerations": tolerations,
+        "runtimeClassName": hardware.runtime_class_name,
+        "priorityClassName": hardware.priority_class_name,
+    }
+    return {name: value for name, value in placement.items() if value}
+
+
+def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
+    """Return the runtime's container."""
+    mounts: list[Manifest] = [{"name": "work", "mountPath": WORK_DIR}, {"name": "tmp", "mountPath": TEMPORARY_DIR}]
+    if find_claim(model):
+        mounts.append({"name": "model", "mountPath": VOLUME_DIR, "readOnly": True})
+    return {
+        "name": CONTAINER,
+        "image": choose_image(model, hardware, settings),
+        "imagePullPolicy": "IfNotPresent",
+        "env": render_environment(model, hardware),
+        "ports": [{"name": "http", "containerPort": RUNTIME_PORT, "protocol": "TCP"}],
+        "resources": merge_resources(model, hardware),
+        "readinessProbe": render_probe("/readyz", period_seconds=2, failures=2),
+        "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts,
+    }
+
+
+def render_probe(path: str, period_seconds: int, failures: int) -> Manifest:
+    """Return a probe; the runtime answers /healthz from its first second on, also while it loads, so no start-up probe is needed."""
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
+
+
+def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Manifest]:
+    """Return the environment: what the contract asks for, then the model's own variables, which win."""
+    source = model.spec.model
+    threads = count_threads(model, hardware)
+    environment = {
+        "SCORING_MODEL_NAME": model.name,
+        "SCORING_MODEL_URI": source.uri,
+        "SCORING_MODEL_DIGEST": source.digest,
+        "SCORING_MODEL_FORMAT": source.format,
+        "SCORING_THREADS": None if threads is None else str(threads),
+        **{variable.name: variable.value for variable in model.spec.runtime.env},
+    }
+    return [{"name": name, "value": value} for name, value in environment.items() if value is not None]
+
+
+def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> str:
+    """Return the runtime's image: the model's own, else the class's, else the operator's for the format."""
+    wished = model.spec.runtime.image or hardware.spec.image
+    if wished:
+        return wished
+    name = model.spec.model.format or IMAGE_FORMAT_WITHOUT_FORMAT
+    if name not in settings.runtime_images:
+        raise ModelProblem(
+            "InvalidSpec",
+            f"the operator has no runtime image for format {name}: set spec.runtime.image, or add the format to the chart's runtimeImages.",
+        )
+    return settings.runtime_images[name]
+
+
+def find_claim(model: ScoringModel) -> str | None:
+    """Return the PersistentVolumeClaim that a pvc:// URI names, or None."""
+    scheme, _, rest = model.spec.model.uri.partition("://")
+    return rest.partition("/")[0] if scheme == "pvc" else None

@@ -1,0 +1,33 @@
+"""Settings of the operator, from environment variables that start with SCORING_OPERATOR_."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How the operator runs; the Helm chart sets these."""
+
+    model_config = SettingsConfigDict(env_prefix="SCORING_OPERATOR_", frozen=True)
+
+    runtime_images: Mapping[str, str] = Field(
+        description="JSON: image of the serving runtime for each model format. The one for sklearn also serves models without a format.",
+    )
+    workers: int = Field(8, ge=1, description="ScoringModels reconciled at the same time.")
+    resync_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="Every so often all objects are listed and all models reconciled, whatever the watches said.",
+    )
+    health_port: int = Field(
+        8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while the work loop moves."
+    )
+    stuck_seconds: float = Field(
+        300.0, gt=0, description="A reconcile that takes longer than this makes /healthz fail."
+    )
+    log_format: Literal["json", "plain"] = Field("json", description="json: one object per line; plain: for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe level that is logged."
+    )

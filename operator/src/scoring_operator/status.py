@@ -1,0 +1,163 @@
+"""The status of a ScoringModel: pure, from what was observed to conditions that kstatus, Argo CD, Flux and `kubectl wait` read.
+
+Ready is the summary. Reconciling and Stalled are present only while true. Reasons are listed in docs/status.md.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scoring_operator.api import Manifest
+from scoring_operator.diagnosis import find_condition, find_problem
+from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import MODEL_LABEL
+
+SERVING = "Serving"
+SCALED_TO_ZERO = "ScaledToZero"
+ROLLING_OUT = "RollingOut"
+REPLICAS_UNAVAILABLE = "ReplicasUnavailable"
+LOAD_BALANCER_PENDING = "LoadBalancerPending"
+
+COMPLETE = "NewReplicaSetAvailable"
+"""Reason of a Deployment's Progressing condition once the newest template has fully rolled out."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What there is of one ScoringModel: its body, its children and its pods, as last seen."""
+
+    model: Manifest
+    deployment: Manifest | None = None
+    service: Manifest | None = None
+    pods: Sequence[Manifest] = field(default_factory=tuple)
+    hardware_class: str | None = None
+    problem: ModelProblem | None = None
+    """What kept the model from being rendered or applied."""
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Numbers of a Deployment's replicas."""
+
+    wished: int
+    existing: int
+    ready: int
+    is_rolled_out: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The summary from which all conditions follow."""
+
+    ready: str
+    reason: str
+    message: str
+    stalled: bool = False
+
+    @property
+    def reconciling(self) -> bool:
+        """Tell whether more is expected to happen by itself."""
+        return self.ready != "True" and not self.stalled
+
+
+def build_status(observation: Observation, now: datetime.datetime) -> Manifest:
+    """Return the whole status; times of conditions that did not change stay as they were."""
+    replicas = count_replicas(observation.deployment)
+    verdict = judge(observation, replicas)
+    name = observation.model["metadata"]["name"]
+    known = observation.model.get("status", {})
+    status = {
+        "observedGeneration": observation.model["metadata"]["generation"],
+        "conditions": build_conditions(observation.model, verdict, now),
+        "url": find_url(observation.service),
+        "replicas": replicas.existing,
+        "readyReplicas": replicas.ready,
+        "selector": f"{MODEL_LABEL}={name}",
+        "hardwareClass": observation.hardware_class or known.get("hardwareClass"),
+    }
+    return {field_name: value for field_name, value in status.items() if value is not None}
+
+
+def count_replicas(deployment: Manifest | None) -> Replicas:
+    """Return the numbers of replicas; without a Deployment all are 0."""
+    if deployment is None:
+        return Replicas(wished=0, existing=0, ready=0, is_rolled_out=False)
+    status = deployment.get("status", {})
+    existing = status.get("replicas", 0)
+    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    is_complete = find_condition(deployment, "Progressing").get("reason") == COMPLETE
+    return Replicas(
+        wished=deployment["spec"].get("replicas", 1),
+        existing=existing,
+        ready=status.get("readyReplicas", 0),
+        is_rolled_out=is_observed and is_complete and status.get("updatedReplicas", 0) == existing,
+    )
+
+
+def judge(observation: Observation, replicas: Replicas) -> Verdict:
+    """Return the summary. Never ready while the newest generation still rolls out; ready as long as one of its replicas answers."""
+    if observation.problem is not None:
+        return blame(observation.problem)
+    problem = find_problem(observation.deployment, observation.pods)
+    counts = f"{replicas.ready} of {replicas.wished} replicas ready"
+    if not replicas.is_rolled_out:
+        return (
+            blame(problem)
+            if problem
+            else Verdict("Unknown", ROLLING_OUT, f"{counts}; the newest generation is rolling out.")
+        )
+    if find_url(observation.service) is None:
+        message = "The Service has no address yet; a load balancer of the cluster has to give one. Without any, use endpoint.type ClusterIP."
+        return Verdict("False", LOAD_BALANCER_PENDING, message)
+    if replicas.wished == 0:
+        return Verdict("True", SCALED_TO_ZERO, "No replicas, as asked for; scale up to get answers.")
+    if replicas.ready == 0:
+        return blame(problem) if problem else Verdict("False", REPLICAS_UNAVAILABLE, f"{counts}.")
+    return Verdict("True", SERVING, f"{counts}." if problem is None else f"{counts}. {problem.message}")
+
+
+def blame(problem: ModelProblem) -> Verdict:
+    """Return the verdict of a problem: not ready, for its reason."""
+    return Verdict("False", problem.reason, problem.message, problem.stalled)
+
+
+def build_conditions(model: Manifest, verdict: Verdict, now: datetime.datetime) -> list[Manifest]:
+    """Return Ready, and Reconciling or Stalled while they are true."""
+    wished = [("Ready", verdict.ready)]
+    if verdict.reconciling:
+        wished.append(("Reconciling", "True"))
+    if verdict.stalled:
+        wished.append(("Stalled", "True"))
+    return [build_condition(model, condition_type, status, verdict, now) for condition_type, status in wished]
+
+
+def build_condition(
+    model: Manifest, condition_type: str, status: str, verdict: Verdict, now: datetime.datetime
+) -> Manifest:
+    """Return one condition; its transition time moves only when its status does."""
+    known = find_condition(model, condition_type)
+    changed = known.get("status") != status
+    return {
+        "type": condition_type,
+        "status": status,
+        "observedGeneration": model["metadata"]["generation"],
+        "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else known["lastTransitionTime"],
+        "reason": verdict.reason,
+        "message": verdict.message,
+    }
+
+
+def find_url(service: Manifest | None) -> str | None:
+    """Return where the endpoint answers: the load balancer's address or the Service's name; None until there is one."""
+    if service is None:
+        return None
+    if service["spec"].get("type") != "LoadBalancer":
+        return f"http://{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    return next((f"http://{address.get('hostname') or address['ip']}" for address in addresses), None)
+
+
+def has_turned(before: Manifest, after: Manifest) -> bool:
+    """Tell whether Ready has another status or reason than before: worth an event."""
+    old, new = find_condition({"status": before}, "Ready"), find_condition({"status": after}, "Ready")
+    return (old.get("status"), old.get("reason")) != (new["status"], new["reason"])
