@@ -151,7 +151,7 @@ def make_structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
 def resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     """Return `schema` with a reference or an optional type (`anyOf` with null) replaced by what it stands for; its own keys win."""
     own = {key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}
-    if "default" in own and own["default"] is None:
+    if "default" in own and is_hollow(own["default"]):
         del own["default"]
     if "$ref" in schema:
         return resolve({**definitions[schema["$ref"].rpartition("/")[2]], **own}, definitions)
@@ -159,6 +159,13 @@ def resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         (alternative,) = [item for item in schema["anyOf"] if item != {"type": "null"}]
         return resolve({**alternative, **own}, definitions)
     return {**schema, **own} if "anyOf" in schema else own
+
+
+def is_hollow(default: object) -> bool:
+    """Tell whether a default says nothing: null, empty, or an object of such; writing it into every object would only be noise."""
+    if isinstance(default, dict):
+        return all(is_hollow(value) for value in default.values())
+    return default is None or default == []
 
 
 def render_yaml(crd: Manifest) -> str:

@@ -1,0 +1,116 @@
+"""What `kubectl apply` itself says about a ScoringModel or HardwareClass that cannot be right: no operator is needed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kubectl import Kubectl, KubectlError
+from scoring_models import ScoringModels, open_namespace
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def models(kubectl: Kubectl) -> Iterator[ScoringModels]:
+    """Yield the ScoringModels of a namespace."""
+    with open_namespace(kubectl, "validation") as models:
+        yield models
+
+
+def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq") -> str:
+    """Return what kubectl says when it applies a ScoringModel that must be refused."""
+    with pytest.raises(KubectlError) as refused:
+        models.apply(name, **spec)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"replica": 2}, 'unknown field "spec.replica"'),
+        (
+            {"model": {"uri": "file:///m", "format": "caffe"}},
+            'spec.model.format: Unsupported value: "caffe": supported values: "sklearn", "torch"',
+        ),
+        (
+            {"replicas": -1},
+            "spec.replicas: Invalid value: -1: spec.replicas in body should be greater than or equal to 0",
+        ),
+        (
+            {"replicas": "two"},
+            'spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer: "string"',
+        ),
+        ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas must not be above maxReplicas"),
+        ({"autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas: Required value"),
+        ({"model": {}}, "spec.model.uri: Required value"),
+        (
+            {"model": {"uri": "ftp://host/model.tar"}},
+            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path or https://host/path',
+        ),
+        ({"model": {"uri": "https://me:secret@host/model.tar"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "pvc://models/../other/model.tar"}}, "uri must not hold .. as a path segment"),
+        (
+            {"model": {"uri": "file:///m.tar", "digest": "sha256:12"}},
+            'spec.model.digest: Invalid value: "sha256:12": digest must be sha256: followed by 64 hexadecimal digits in lower case, as sha256sum prints them',
+        ),
+        (
+            {"model": {"uri": "pvc://models/model.pkl"}},
+            "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
+        ),
+        (
+            {"endpoint": {"type": "NodePort"}},
+            'spec.endpoint.type: Unsupported value: "NodePort": supported values: "ClusterIP", "LoadBalancer"',
+        ),
+        (
+            {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "x"}]}},
+            "this variable follows from spec.model and cannot be set here",
+        ),
+        (
+            {"runtime": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}}}},
+            "requests must not be above limits",
+        ),
+        ({"runtime": {"resources": {"limits": {"memory": "4 GB"}}}}, "spec.runtime.resources.limits.memory"),
+    ],
+)
+def test_apply_says_what_is_wrong_for_a_bad_field(models: ScoringModels, spec: dict[str, Any], message: str) -> None:
+    assert message in read_refusal(models, spec)
+
+
+@pytest.mark.parametrize("name", ["1st", "a.b", "a" * 64])
+def test_apply_says_what_is_wrong_for_a_name_that_no_service_can_have(models: ScoringModels, name: str) -> None:
+    said = read_refusal(models, {}, name)
+    assert (
+        "metadata.name must be a valid Service name: at most 63 of a-z, 0-9 and -, starting with a letter and not ending with -"
+        in said
+    )
+
+
+def test_apply_accepts_a_pickle_with_its_digest(models: ScoringModels) -> None:
+    models.apply("pickled", model={"uri": "https://host/model.pkl?signature=x", "digest": DIGEST})
+
+
+def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:
+    models.apply("minimal", hardwareClass=None, model={"uri": "file:///m"}, autoscaling={"maxReplicas": 3})
+    spec = models.kubectl.get("scoringmodel", "minimal")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["endpoint"] == {"type": "ClusterIP"}
+    assert spec["autoscaling"] == {"minReplicas": 1, "maxReplicas": 3, "metrics": [{"type": "cpu", "target": 70}]}
+
+
+def test_apply_refuses_a_hardware_class_with_a_bare_accelerator_name(kubectl: Kubectl) -> None:
+    spec = {"accelerator": {"resource": "gpu"}, "resources": {"limits": {"cpu": 1}}}
+    with pytest.raises(KubectlError, match="spec.accelerator.resource"):
+        kubectl.apply(
+            {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": {"name": "bad"}, "spec": spec}
+        )
+
+
+@pytest.mark.parametrize("path", ["spec.model.digest", "spec.autoscaling.metrics.target", "status.conditions"])
+def test_explain_has_a_text_for_each_field(kubectl: Kubectl, path: str) -> None:
+    assert "<empty>" not in kubectl("explain", f"scoringmodel.{path}")
+
+
+def test_scale_subresource_sets_the_replicas(models: ScoringModels) -> None:
+    models.apply("scaled")
+    models.kubectl("scale", "scoringmodel", "scaled", "--replicas=4")
+    assert models.kubectl.get("scoringmodel", "scaled")["spec"]["replicas"] == 4

@@ -1,0 +1,36 @@
+"""The local cluster's program, as tests use it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+
+
+class LocalClusterError(Exception):
+    """The local cluster's program ended with an error; its text says why."""
+
+
+def run_local_cluster(*arguments: str, timeout_seconds: float = 3600.0) -> str:
+    """Run `python -m local_cluster` and return what it prints."""
+    command = [sys.executable, "-m", "local_cluster", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_seconds)
+    if done.returncode != 0:
+        raise LocalClusterError(f"{' '.join(command[1:])} failed:\n{done.stdout}\n{done.stderr}")
+    return done.stdout.strip()
+
+
+def open_cluster(name: str, node: str) -> Kubectl:
+    """Return kubectl for a local cluster, started if it is not running.
+
+    SCORING_TEST_KUBECONFIG names another cluster instead; then kubectl is the one on the PATH.
+    """
+    named = os.environ.get("SCORING_TEST_KUBECONFIG")
+    if named is not None:
+        return Kubectl("kubectl", Path(named))
+    run_local_cluster("up", "--name", name, "--node", node)
+    kubeconfig = run_local_cluster("kubeconfig", "--name", name)
+    return Kubectl(run_local_cluster("program", "kubectl"), Path(kubeconfig))

@@ -1,0 +1,115 @@
+"""The operator as a process of this machine, as a developer runs it from a shell."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from kubectl import Kubectl
+from waiting import wait_for
+
+RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:test", "torch": "localhost/runtime-torch:test"}'
+REQUESTS = "apiserver_request_total{"
+CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
+OPERATOR_WRITES = {
+    *((resource, "", "APPLY") for resource in CHILDREN),
+    ("horizontalpodautoscalers", "", "DELETE"),
+    ("scoringmodels", "status", "PATCH"),
+}
+"""Resource, subresource and verb of all that the operator writes, and nobody else does, but events: those only follow a status."""
+
+
+class OperatorProcess:
+    """One operator, which can be killed and started again."""
+
+    def __init__(self, kubectl: Kubectl, log: Path) -> None:
+        self._kubectl = kubectl
+        self._log = log
+        self._port = find_free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, resync_seconds: float = 3600.0) -> None:
+        """Start the operator and wait until it is healthy, which it says once it has listed everything."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self._kubectl.kubeconfig),
+            "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
+            "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
+            "SCORING_OPERATOR_LOG_FORMAT": "plain",
+            "SCORING_OPERATOR_RESYNC_SECONDS": str(resync_seconds),
+        }
+        program = Path(sys.executable).with_name("scoring-operator")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+        wait_for(self.is_healthy, f"a healthy operator; its log is {self._log}")
+
+    def is_healthy(self) -> bool:
+        """Tell whether /healthz answers 200."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self._port}/healthz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a node that fails does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it as the kubelet does; return its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def read_log(self) -> str:
+        """Return all that it has logged, over all its lives."""
+        return self._log.read_text()
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            raise RuntimeError("the operator is not running")
+        self._process.send_signal(number)
+        code = self._process.wait(timeout=30)
+        self._process = None
+        return code
+
+
+def find_free_port() -> int:
+    """Return a TCP port of the loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def count_requests(kubectl: Kubectl) -> Counter[tuple[str, str, str]]:
+    """Return how many requests the API server has had so far by resource, subresource and verb, by its own metrics."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for line in kubectl("get", "--raw", "/metrics").splitlines():
+        if line.startswith(REQUESTS):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            counts[labels["resource"], labels["subresource"], labels["verb"]] += int(line.rpartition(" ")[2])
+    return counts
+
+
+def count_writes(kubectl: Kubectl) -> int:
+    """Return how many writes by the operator the API server has had so far."""
+    counts = count_requests(kubectl)
+    return sum(counts[request] for request in OPERATOR_WRITES)
+
+
+def wait_until_quiet(kubectl: Kubectl, quiet_seconds: float = 2.0) -> int:
+    """Wait until no write has come for some time; return the number of writes then."""
+    seen: list[tuple[int, float]] = [(count_writes(kubectl), time.monotonic())]
+
+    def look() -> bool:
+        now = count_writes(kubectl)
+        if now != seen[0][0]:
+            seen[0] = (now, time.monotonic())
+        return time.monotonic() - seen[0][1] > quiet_seconds
+
+    wait_for(look, "the API server to have no more writes")
+    return seen[0][0]
