@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kubectl import Kubectl
 from local_clusters import ROOT, open_cluster
 from operator_processes import OperatorProcess

@@ -1,6 +1,7 @@
 """What the operator makes of a ScoringModel, against a real API server; pods run on nodes that KWOK plays, so they are ready at once."""
 
 import pytest
+
 from kubectl import Kubectl, KubectlError, Manifest
 from operator_processes import OperatorProcess, wait_until_quiet
 from scoring_models import ScoringModels, open_namespace
@@ -265,20 +266,16 @@ def test_autoscaling_without_a_cpu_request_is_refused(models: ScoringModels, kub
 
 
 def test_transitions_are_events_and_hold_the_reason(models: ScoringModels) -> None:
+    def read_events() -> set[tuple[str, str, str]]:
+        events = models.kubectl.list("events", "--field-selector=involvedObject.kind=ScoringModel")
+        return {(event["type"], event["reason"], event["source"]["component"]) for event in events}
+
     models.apply(hardwareClass="nowhere")
     models.wait_for_reason("HardwareClassNotFound")
     models.apply()
     models.wait_until_ready()
-    events = wait_for(
-        lambda: (
-            (found := models.kubectl.list("events", "--field-selector=involvedObject.kind=ScoringModel"))
-            and {(event["type"], event["reason"]) for event in found}
-            >= {("Warning", "HardwareClassNotFound"), ("Normal", "Serving")}
-            and found
-        ),
-        "the events",
-    )
-    assert all(event["source"]["component"] == "scoring-operator" for event in events)
+    expected = {("Warning", "HardwareClassNotFound", "scoring-operator"), ("Normal", "Serving", "scoring-operator")}
+    wait_for(lambda: read_events() >= expected, "the events")
     assert "HardwareClassNotFound" in models.kubectl("describe", "scoringmodel", "faq")
 
 

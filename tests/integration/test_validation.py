@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from kubectl import Kubectl, KubectlError
 from scoring_models import ScoringModels, open_namespace
 
@@ -99,7 +100,7 @@ def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:
 
 def test_apply_refuses_a_hardware_class_with_a_bare_accelerator_name(kubectl: Kubectl) -> None:
     spec = {"accelerator": {"resource": "gpu"}, "resources": {"limits": {"cpu": 1}}}
-    with pytest.raises(KubectlError, match="spec.accelerator.resource"):
+    with pytest.raises(KubectlError, match=r"spec\.accelerator\.resource"):
         kubectl.apply(
             {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": {"name": "bad"}, "spec": spec}
         )

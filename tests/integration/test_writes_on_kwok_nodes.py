@@ -1,11 +1,21 @@
 """How much the operator writes, counted by the API server's own metrics; pods run on nodes that KWOK plays."""
 
+import pytest
+
 from kubectl import Kubectl
 from operator_processes import OperatorProcess, count_requests, count_writes, wait_until_quiet
 from scoring_models import ScoringModels
 from waiting import wait_for
 
 MODELS = 20
+
+
+@pytest.fixture(autouse=True)
+def _alone(kubectl: Kubectl) -> None:
+    """Wait until the models of earlier tests are gone, since their ends are written too."""
+    wait_for(
+        lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name") == "", "earlier models to be gone", 120
+    )
 
 
 def count_lists(kubectl: Kubectl) -> int:
@@ -37,10 +47,6 @@ def test_new_model_costs_one_write_for_each_child_and_at_most_two_of_status(
 ) -> None:
     models.apply("first")
     models.wait_until_ready("first")
-    wait_for(
-        lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name").count("/") == 2,
-        "earlier tests' models to be gone",
-    )
     wait_until_quiet(kubectl)
     before = count_requests(kubectl)
     models.apply("second")

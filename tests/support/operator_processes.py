@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+
 from kubectl import Kubectl
 from waiting import wait_for
 
