@@ -1,0 +1,67 @@
+# Every command of the project. `make help` lists them.
+# CLUSTER: local (this machine, made by local_cluster), kind, or current (whatever kubectl points to).
+CLUSTER ?= local
+PYTHON := .venv/bin/python
+UV_VERSION := 0.13.9
+LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install check lint types unit test integration e2e cluster-up cluster-down crds lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/installed: requirements/dev.txt operator/pyproject.toml serving_runtime/pyproject.toml
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version)'
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements/dev.txt
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e operator -e serving_runtime
+	touch $@
+
+demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
+	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER)
+
+install: .venv/installed ## Bring the cluster up and install the operator of this checkout on it
+	$(PYTHON) -m samples.demo install --cluster $(CLUSTER)
+
+check: lint types unit ## Lint, types and unit tests: no cluster needed
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+
+types: .venv/installed
+	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples tests
+
+unit: .venv/installed ## Unit tests, and the repository's own promises
+	.venv/bin/pytest tests/unit tests/repo
+
+test: check integration e2e ## Everything: unit, integration (real API server, KWOK nodes) and e2e (real pods) tests
+
+integration: .venv/installed ## Integration tests: a real API server with KWOK's fake nodes
+	.venv/bin/pytest tests/integration
+
+e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real node (root)
+	.venv/bin/pytest tests/e2e
+
+cluster-up: .venv/installed ## Bring the local cluster up (CLUSTER=kind for kind)
+	$(PYTHON) -m local_cluster up --provider $(CLUSTER)
+
+cluster-down: .venv/installed ## Take the local clusters down; programs and images stay cached
+	$(PYTHON) -m local_cluster down --provider $(CLUSTER)
+	$(PYTHON) -m local_cluster down --name integration
+
+crds: .venv/installed ## Generate the CRDs from the pydantic models
+	$(PYTHON) -m scoring_operator.crds crds
+	$(PYTHON) -m scoring_operator.crds charts/scoring-operator/crds
+
+lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
+	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
+	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
+
+clean: ## Remove what builds and tests leave in the tree, with the virtual environment
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,274 @@
+"""Behaviour of samples/resnet152/package.py: what the archive holds, that it is reproducible, and what is refused."""
+
+import base64
+import hashlib
+import importlib.util
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+import torchvision
+import typer
+import yaml
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+SAMPLE = Path(__file__).parents[3] / "samples" / "resnet152"
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"resnet152_{name}", SAMPLE / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+package = load_script("package")
+
+
+def invoke(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(package.main)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def read_part(archive: Path, name: str) -> bytes:
+    with tarfile.open(archive) as tar:
+        part = tar.extractfile(name)
+        assert part is not None
+        return part.read()
+
+
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("initialised")
+    result: dict[str, Any] = package.package("initialised", output, "resnet18")
+    return result
+
+
+@pytest.fixture(scope="module")
+def archive(initialised: dict[str, Any]) -> Path:
+    return Path(initialised["file"])
+
+
+@pytest.fixture(scope="module")
+def state(archive: Path) -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = safetensors.torch.load(read_part(archive, "model.safetensors"))
+    return loaded
+
+
+def test_archive_is_the_same_when_packaged_again(initialised: dict[str, Any], tmp_path: Path) -> None:
+    result = invoke("initialised", "--output", tmp_path, "--architecture", "resnet18", "--output-format", "json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["digest"] == initialised["digest"]
+
+
+def test_archive_has_the_same_weights_whatever_the_callers_random_state(archive: Path) -> None:
+    torch.manual_seed(1234)
+    before = torch.random.get_rng_state()
+    again = package.initialise_state("resnet18", package.find_weights("resnet18", "DEFAULT"))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    packed = safetensors.torch.load(read_part(archive, "model.safetensors"))
+    assert all(torch.equal(again[name], tensor) for name, tensor in packed.items())
+
+
+def test_archive_holds_plain_files_without_time_or_owner(archive: Path) -> None:
+    with tarfile.open(archive) as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == ["labels.txt", "manifest.json", "model.safetensors"]
+    assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode, m.isfile()) for m in members} == {
+        (0, 0, 0, "", "", 0o644, True)
+    }
+
+
+def test_output_folder_holds_nothing_but_the_results(archive: Path) -> None:
+    names = sorted(path.name for path in archive.parent.iterdir())
+    assert names == ["resnet18.tar", "scoringmodel-gpu.yaml", "scoringmodel.yaml"]
+
+
+def test_digest_and_size_are_those_of_the_file(initialised: dict[str, Any], archive: Path) -> None:
+    content = archive.read_bytes()
+    assert initialised["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert initialised["bytes"] == len(content)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"), [("resnet152", "DEFAULT"), ("resnet152", "IMAGENET1K_V1"), ("vit_h_14", "DEFAULT")]
+)
+def test_preprocessing_equals_the_metadata_of_the_weights(architecture: str, name: str) -> None:
+    weights = torchvision.models.get_model_weights(architecture)[name]
+    preset = weights.transforms()
+    described = package.describe_preprocessing(package.find_weights(architecture, name))
+    assert [described["resizeSize"]] == preset.resize_size
+    assert [described["cropSize"]] == preset.crop_size
+    assert described["interpolation"] == preset.interpolation.value
+    assert described["antialias"] is preset.antialias
+    assert (described["mean"], described["std"]) == (preset.mean, preset.std)
+
+
+def test_manifest_describes_an_image_classifier(archive: Path) -> None:
+    manifest = json.loads(read_part(archive, "manifest.json"))
+    assert (manifest["name"], manifest["format"], manifest["task"]) == ("resnet18", "torch", "image-classification")
+    assert manifest["model"] == "model.safetensors"
+    parameters = manifest["parameters"]
+    assert (parameters["architecture"], parameters["labels"], parameters["top"]) == ("resnet18", "labels.txt", 3)
+    assert set(parameters["preprocessing"]) == {
+        "resizeSize", "cropSize", "interpolation", "antialias", "mean", "std",
+    }  # fmt: skip
+
+
+def test_manifest_example_is_a_small_jpeg(archive: Path) -> None:
+    manifest = json.loads(read_part(archive, "manifest.json"))
+    (encoded,) = manifest["example"]["input"].values()
+    with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
+        assert (image.format, image.size) == ("JPEG", (64, 64))
+
+
+def test_labels_are_in_torchvisions_order_with_synset_ids(archive: Path) -> None:
+    labels = read_part(archive, "labels.txt").decode().splitlines()
+    categories = torchvision.models.ResNet152_Weights.DEFAULT.meta["categories"]
+    renamed = {134: "crane bird", 639: "maillot tank suit"}
+    assert len(labels) == len(categories) == 1000
+    assert all(re.fullmatch(r"n\d{8} \S.*\S", label) for label in labels)
+    first_words = [label.split(" ", 1)[1].split(", ")[0].lower() for label in labels]
+    assert {
+        index: category.lower() for index, category in enumerate(categories) if category.lower() != first_words[index]
+    } == renamed
+    assert labels[287] == "n02127052 lynx, catamount"
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_state_dict_of_a_file_is_packaged_unchanged(
+    state: dict[str, torch.Tensor], tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"trained{suffix}"
+    if suffix == ".safetensors":
+        safetensors.torch.save_file(state, path)
+    else:
+        torch.save(state, path)
+    result = package.package(str(path), tmp_path, "resnet18")
+    packed = safetensors.torch.load(read_part(Path(result["file"]), "model.safetensors"))
+    assert packed.keys() == state.keys()
+    assert all(torch.equal(packed[name], tensor) for name, tensor in state.items())
+
+
+def test_scoring_models_are_filled_with_place_and_digest(initialised: dict[str, Any]) -> None:
+    models = [yaml.safe_load(Path(path).read_text()) for path in initialised["scoringModels"]]
+    assert [model["spec"]["hardwareClass"] for model in models] == ["cpu", "gpu"]
+    for model in models:
+        assert model["metadata"]["name"] == "resnet18"
+        assert model["spec"]["model"] == {
+            "uri": "pvc://models/resnet18/resnet18.tar",
+            "format": "torch",
+            "digest": initialised["digest"],
+        }
+
+
+@pytest.mark.parametrize(("name", "hardware_class"), [("scoringmodel", "cpu"), ("scoringmodel-gpu", "gpu")])
+def test_checked_in_scoring_model_asks_for_its_hardware_class(name: str, hardware_class: str) -> None:
+    assert yaml.safe_load((SAMPLE / f"{name}.yaml").read_text()) == {
+        "apiVersion": "scoring.dev/v1beta1",
+        "kind": "ScoringModel",
+        "metadata": {"name": "resnet152"},
+        "spec": {
+            "model": {"uri": "pvc://models/resnet152/resnet152.tar", "format": "torch"},
+            "hardwareClass": hardware_class,
+            "replicas": 1,
+        },
+    }
+
+
+def test_text_output_names_file_and_digest(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "trained.pt")
+    result = invoke(tmp_path / "trained.pt", "--output", tmp_path / "new" / "folder", "--architecture", "resnet18")
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "new" / "folder" / "resnet18.tar") in result.stdout
+    assert re.search(r"^digest +sha256:[0-9a-f]{64}$", result.stdout, re.MULTILINE)
+
+
+def write_bad_file(kind: str, folder: Path, state: dict[str, torch.Tensor]) -> Path:
+    path = folder / ("bad.safetensors" if kind == "damaged safetensors" else "bad.pt")
+    key = "fc.weight"
+    contents: dict[str, object] = {
+        "whole model": torch.nn.Linear(2, 2),
+        "training checkpoint": {"epoch": 3, "state_dict": state},
+        "list": [1, 2],
+        "missing key": {name: tensor for name, tensor in state.items() if name != key},
+        "other shape": state | {key: torch.zeros(10, 512)},
+        "not finite": state | {key: torch.full_like(state[key], torch.nan)},
+    }
+    if kind in contents:
+        torch.save(contents[kind], path)
+    else:
+        path.write_bytes(b"\x80\x02 not a model")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("damaged safetensors", "cannot be read as a state dict"),
+        ("damaged pickle", "cannot be read as a state dict"),
+        ("whole model", "cannot be read as a state dict"),
+        ("training checkpoint", r"save model\.state_dict\(\) alone"),
+        ("list", r"save model\.state_dict\(\) alone"),
+        ("missing key", r"does not fit resnet18.*fc\.weight"),
+        ("other shape", r"does not fit resnet18.*size mismatch for fc\.weight"),
+        ("not finite", r"not finite numbers, first in fc\.weight"),
+    ],
+)
+def test_file_is_refused_when_it_holds_no_fitting_state(
+    kind: str, message: str, tmp_path: Path, state: dict[str, torch.Tensor]
+) -> None:
+    path = write_bad_file(kind, tmp_path, state)
+    result = invoke(path, "--output", tmp_path / "out", "--architecture", "resnet18")
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"error: .*{message}.*\n", result.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.pt"], "absent.pt does not exist"),
+        (["model.onnx"], "give 'pretrained', 'initialised' or a .safetensors, .pt or .pth file"),
+        (["initialised", "--architecture", "resnet153"], "'resnet153' is not a classifier of torchvision.models"),
+        (["initialised", "--architecture", "fcn_resnet50"], "is not a classifier of torchvision.models"),
+        (["initialised", "--weights", "V7"], "it has IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"),
+    ],
+)
+def test_arguments_are_refused_with_what_would_do(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = invoke(*arguments, "--output", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_is_refused_when_it_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    result = invoke("initialised", "--output", tmp_path / "taken", "--architecture", "resnet18")
+    assert result.exit_code == 1
+    assert "Cannot write into" in result.stderr
+
+
+def test_pretrained_says_the_remedy_when_the_internet_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    result = invoke("pretrained", "--output", tmp_path / "out", "--architecture", "resnet18")
+    assert result.exit_code == 1
+    assert "Download it where the internet can be reached and give the file (package.py resnet18-" in result.stderr
