@@ -1,0 +1,111 @@
+"""Real pods on the local cluster's real node, with the operator installed by its Helm chart.
+
+Everything is made here from this checkout: images, artifacts (a trained FAQ, an initialised ResNet-152), the volume that holds them.
+"""
+
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samples.demo.clusters import ROOT, Choice, Cluster, open_cluster
+from samples.demo.install import NAMESPACE, install_operator
+from samples.demo.volumes import close_volume, copy_artifact, open_volume
+
+from artifacts import Artifacts
+from kubectl import Kubectl
+from scoring_models import ScoringModels, open_namespace
+
+SMALL_CLASS = Path(__file__).with_name("hardware-class.yaml")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """Return the local cluster."""
+    return open_cluster(Choice.LOCAL)
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, str]:
+    """Install the operator; return the references of all images by name."""
+    return install_operator(cluster, ["sklearn", "torch"])
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster, images: dict[str, str]) -> Kubectl:
+    """Return kubectl, with the operator installed and a small hardware class beside the chart's."""
+    del images
+    if cluster.kubeconfig is None:
+        raise RuntimeError("the local cluster has a kubeconfig")
+    kubectl = Kubectl(cluster.kubectl_program, cluster.kubeconfig)
+    kubectl("apply", "-f", str(SMALL_CLASS))
+    return kubectl
+
+
+@pytest.fixture(scope="session")
+def operator(kubectl: Kubectl) -> Kubectl:
+    """Return kubectl for the namespace that the operator runs in."""
+    return kubectl.in_namespace(NAMESPACE)
+
+
+def run_sample(*arguments: str) -> dict[str, str]:
+    """Run a sample's program and return what it reports as JSON."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+    report: dict[str, str] = json.loads(done.stdout)
+    return report
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    """Train and package the FAQ; package an initialised ResNet-152."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    faq = run_sample("-m", "samples.faq", "train", "--output", str(folder / "faq"), "--output-format", "json")
+    run_sample(
+        "samples/resnet152/package.py", "initialised", "--output", str(folder / "resnet152"), "--output-format", "json"
+    )
+    return Artifacts(
+        faq=Path(faq["archive"]),
+        faq_digest=faq["digest"],
+        faq_manifest=Path(faq["scoring_model"]),
+        held_out=Path(faq["held_out"]),
+        resnet=folder / "resnet152" / "resnet152.tar",
+        resnet_manifest=folder / "resnet152" / "scoringmodel.yaml",
+    )
+
+
+@pytest.fixture(scope="session")
+def models(
+    cluster: Cluster,
+    kubectl: Kubectl,
+    images: dict[str, str],
+    artifacts: Artifacts,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ScoringModels]:
+    """Yield the ScoringModels of a namespace under the restricted pod security standard, with a volume that holds the artifacts."""
+    corrupt = tmp_path_factory.mktemp("corrupt") / "corrupt.tar"
+    corrupt.write_bytes(artifacts.faq.read_bytes()[:5000])
+    unlabelled = write_unlabelled(tmp_path_factory.mktemp("unlabelled") / "unlabelled.tar")
+    with open_namespace(kubectl, "e2e") as models:
+        namespace = models.kubectl.namespace
+        kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+        open_volume(cluster, namespace, images["runtime-sklearn"])
+        files = {
+            artifacts.faq: "faq/javascript-faq.tar",
+            artifacts.resnet: "resnet152/resnet152.tar",
+            corrupt: "corrupt.tar",
+            unlabelled: "unlabelled.tar",
+        }
+        for source, target in files.items():
+            copy_artifact(cluster, namespace, source, target)
+        close_volume(cluster, namespace)
+        yield models
+
+
+def write_unlabelled(path: Path) -> Path:
+    """Write an archive without a manifest."""
+    with tarfile.open(path, "w") as archive:
+        archive.add(__file__, "model.txt")
+    return path

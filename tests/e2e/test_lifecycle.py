@@ -1,0 +1,217 @@
+"""A FAQ model through its life in real pods: scaling by hand and by load, deaths of pods and operator, edits, deletion."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from endpoints import ask, find_address, post_for
+from kubectl import Kubectl, KubectlError
+from scoring_models import ScoringModels
+from waiting import wait_for
+
+FAQ = {"uri": "pvc://models/faq/javascript-faq.tar", "format": "sklearn"}
+QUESTION = "how do i remove one thing from an array"
+LOAD_SECONDS = 90.0
+
+
+@pytest.fixture
+def faq(models: ScoringModels) -> Iterator[str]:
+    """Yield the name of a FAQ model that is ready with one replica; deleted afterwards."""
+    models.apply("lived", model=FAQ, hardwareClass="e2e-small")
+    models.wait_until_ready("lived", timeout_seconds=180)
+    yield "lived"
+    models.kubectl("delete", "scoringmodel", "lived", "--ignore-not-found")
+
+
+def wait_for_replicas(models: ScoringModels, name: str, count: int, timeout_seconds: float = 120) -> None:
+    """Wait until a model is ready with that many replicas."""
+    message = f"{count} of {count} replicas ready."
+    wait_for(lambda: models.find_ready(name).get("message") == message, message, timeout_seconds)
+
+
+@contextmanager
+def watch_readiness(models: ScoringModels, name: str) -> Iterator[list[str]]:
+    """Yield a list that fills with the statuses of Ready, while the context lasts."""
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.append(str(models.find_ready(name).get("status")))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def list_pods(models: ScoringModels, name: str) -> set[str]:
+    """Return the names of a model's pods that are not on their way out."""
+    pods = models.kubectl.list("pods", "-l", f"scoring.dev/model={name}")
+    return {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+
+
+def test_killed_pod_of_two_comes_back_with_the_model_ready_throughout(models: ScoringModels, faq: str) -> None:
+    models.kubectl("scale", "scoringmodel", faq, "--replicas=2")
+    wait_for_replicas(models, faq, 2)
+    victim = min(list_pods(models, faq))
+    with watch_readiness(models, faq) as seen:
+        models.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+        wait_for(lambda: victim not in list_pods(models, faq) and len(list_pods(models, faq)) == 2, "a new pod")
+        wait_for_replicas(models, faq, 2)
+    assert set(seen) == {"True"}
+    assert ask(models.kubectl, faq, QUESTION)
+
+
+def test_killed_only_pod_is_told_and_comes_back(models: ScoringModels, faq: str) -> None:
+    victim = list_pods(models, faq)
+    models.kubectl("delete", "pod", *victim, "--grace-period=0", "--force")
+    models.wait_for_reason("ReplicasUnavailable", faq)
+    wait_for_replicas(models, faq, 1)
+    assert ask(models.kubectl, faq, QUESTION)
+
+
+def test_killed_operator_comes_back_and_makes_good_what_it_missed(
+    models: ScoringModels, faq: str, operator: Kubectl
+) -> None:
+    before = models.kubectl.get("scoringmodel", faq)["status"]
+    with watch_readiness(models, faq) as seen:
+        operator("delete", "pod", "-l", "app.kubernetes.io/name=scoring-operator", "--grace-period=0", "--force")
+        models.kubectl("set", "env", f"deployment/{faq}", "SCORING_MODEL_NAME=edited")
+        wait_for(lambda: read_variable(models, faq, "SCORING_MODEL_NAME") == faq, "the edit to be put back", 120)
+        wait_for_replicas(models, faq, 1)
+    assert "False" not in seen
+    after = models.kubectl.get("scoringmodel", faq)["status"]
+    assert (after["readyReplicas"], after["url"]) == (before["readyReplicas"], before["url"])
+    assert ask(models.kubectl, faq, QUESTION)
+
+
+def read_variable(models: ScoringModels, name: str, variable: str) -> str | None:
+    """Return the value of a variable in a model's Deployment."""
+    container = models.kubectl.get("deployment", name)["spec"]["template"]["spec"]["containers"][0]
+    return {item["name"]: item.get("value") for item in container["env"]}.get(variable)
+
+
+def test_rolling_update_is_not_ready_before_its_end_and_drops_no_request(models: ScoringModels, faq: str) -> None:
+    address = find_address(models.kubectl, faq)
+    failures: list[str] = []
+    stop = threading.Event()
+
+    def keep_asking() -> None:
+        while not stop.is_set():
+            with httpx.Client(timeout=30) as client:
+                try:
+                    response = client.post(f"{address}/score", json={"input": QUESTION})
+                except httpx.TransportError as error:
+                    failures.append(repr(error))
+                    continue
+                if response.status_code != httpx.codes.OK:
+                    failures.append(response.text)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    old = list_pods(models, faq)
+    models.apply(
+        faq, model=FAQ, hardwareClass="e2e-small", runtime={"env": [{"name": "SCORING_LOG_LEVEL", "value": "warning"}]}
+    )
+    models.wait_until_ready(faq, timeout_seconds=180)
+    wait_for(lambda: not list_pods(models, faq) & old, "the old pod to go")
+    stop.set()
+    asking.join()
+    assert failures == []
+
+
+def test_changed_class_rolls_its_models(models: ScoringModels, kubectl: Kubectl, faq: str) -> None:
+    old = list_pods(models, faq)
+    kubectl.patch("hardwareclass", "e2e-small", {"spec": {"resources": {"limits": {"cpu": "1"}}}})
+    try:
+        wait_for(lambda: read_variable(models, faq, "SCORING_THREADS") == "1", "the new limit")
+        models.wait_until_ready(faq, timeout_seconds=180)
+        wait_for(lambda: not list_pods(models, faq) & old, "the old pods to go")
+    finally:
+        kubectl.patch("hardwareclass", "e2e-small", {"spec": {"resources": {"limits": {"cpu": "2"}}}})
+    models.wait_until_ready(faq, timeout_seconds=180)
+
+
+def test_autoscaler_reads_real_cpu_and_its_replicas_are_left_alone(models: ScoringModels) -> None:
+    spec = {
+        "model": FAQ,
+        "hardwareClass": "e2e-small",
+        "autoscaling": {"maxReplicas": 2, "metrics": [{"type": "cpu", "target": 60}]},
+    }
+    models.apply("scaled", **spec)
+    models.wait_until_ready("scaled", timeout_seconds=180)
+    wait_for(lambda: read_utilisation(models, "scaled") is not None, "the autoscaler to read the CPU", 180)
+    load = threading.Thread(target=post_for, args=(find_address(models.kubectl, "scaled"), QUESTION, LOAD_SECONDS))
+    load.start()
+    wait_for(
+        lambda: models.kubectl.get("hpa", "scaled")["status"].get("desiredReplicas") == 2,
+        "the autoscaler to add a replica",
+        120,
+    )
+    wait_for_replicas(models, "scaled", 2)
+    models.apply("scaled", **spec, runtime={"env": [{"name": "SCORING_LOG_LEVEL", "value": "warning"}]})
+    models.wait_until_ready("scaled", timeout_seconds=180)
+    load.join()
+    assert models.kubectl.get("deployment", "scaled")["spec"]["replicas"] == 2
+    models.kubectl("delete", "scoringmodel", "scaled")
+
+
+def read_utilisation(models: ScoringModels, name: str) -> int | None:
+    """Return the CPU utilisation that a model's autoscaler has read, in percent; None before it has any."""
+    metrics = models.kubectl.get("hpa", name)["status"].get("currentMetrics") or []
+    return next(
+        (metric["resource"]["current"].get("averageUtilization") for metric in metrics if "resource" in metric), None
+    )
+
+
+def test_deletion_leaves_nothing(models: ScoringModels, faq: str) -> None:
+    models.kubectl("delete", "scoringmodel", faq, "--timeout=10s")
+    kinds = "deployments,services,horizontalpodautoscalers,replicasets,pods"
+    wait_for(
+        lambda: models.kubectl("get", kinds, "-l", f"scoring.dev/model={faq}", "-o", "name") == "",
+        "the children to go",
+        120,
+    )
+
+
+def test_operator_may_not_read_secrets_nor_more_than_it_needs(operator: Kubectl) -> None:
+    account = f"--as=system:serviceaccount:{operator.namespace}:scoring-operator"
+
+    def may(verb: str, kind: str) -> bool:
+        try:
+            return operator("auth", "can-i", verb, kind, "--all-namespaces", account).strip() == "yes"
+        except KubectlError:
+            return False
+
+    forbidden = [
+        ("get", "secrets"),
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("delete", "deployments.apps"),
+        ("create", "pods"),
+        ("update", "nodes"),
+    ]
+    assert not [pair for pair in forbidden if may(*pair)]
+    assert may("patch", "deployments.apps")
+
+
+def test_operator_runs_under_the_restricted_standard(operator: Kubectl) -> None:
+    said = operator(
+        "label",
+        "--dry-run=server",
+        "--overwrite",
+        "namespace",
+        operator.namespace,
+        "pod-security.kubernetes.io/enforce=restricted",
+    )
+    assert "violate" not in said
+    logs = operator("logs", "deployment/scoring-operator", "--tail=50")
+    assert all(json.loads(line) for line in logs.splitlines() if line)
