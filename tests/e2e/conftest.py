@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from samples.demo.clusters import ROOT, Choice, Cluster, open_cluster
-from samples.demo.install import NAMESPACE, install_operator
-from samples.demo.volumes import close_volume, copy_artifact, open_volume
 
 from artifacts import Artifacts
 from kubectl import Kubectl
+from samples.demo.clusters import ROOT, Choice, Cluster, open_cluster
+from samples.demo.install import NAMESPACE, install_operator
+from samples.demo.volumes import close_volume, copy_artifact, open_volume
 from scoring_models import ScoringModels, open_namespace
 
 SMALL_CLASS = Path(__file__).with_name("hardware-class.yaml")

@@ -1,0 +1,27 @@
+"""Entry point of the serving runtime: settings, logs, server."""
+
+import os
+import sys
+
+from scoring_runtime.errors import LoadError
+from scoring_runtime.logs import configure_logging
+from scoring_runtime.server import report_failure, serve
+from scoring_runtime.settings import read_settings, read_termination_log
+from scoring_runtime.uris import parse_uri
+
+
+def main() -> None:
+    """Serve the model named by the environment. Exits with 0 after SIGTERM, with 1 when it cannot serve."""
+    configure_logging("info")
+    try:
+        settings = read_settings()
+        parse_uri(settings.model_uri)
+        configure_logging(settings.log_level)
+        serve(settings)
+    except LoadError as error:
+        report_failure(read_termination_log(os.environ), error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Unpacking of .tar, .tar.gz, .tgz and .zip artifacts: files and folders only, inside one folder. Used by artifacts.py.
+
+Entries are copied one by one instead of extracted by tarfile, so that no mode, owner, link or device of an archive is
+ever applied.
+"""
+
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from scoring_runtime.errors import ArtifactCorruptError
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+SUFFIXES = (*TAR_SUFFIXES, ".zip")
+MAX_ENTRIES = 100_000
+# Weights hardly shrink and text shrinks some ten times, so more than this is an archive made to fill the disk.
+MAX_RATIO = 100
+FREE_BYTES = 2**30
+
+# What the standard library raises on damaged or unsupported archives. RuntimeError: an encrypted zip.
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError, ValueError)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One file or folder of an archive; `open_content` is None for a folder."""
+
+    name: str
+    size_bytes: int
+    open_content: Callable[[], IO[bytes] | None] | None
+
+
+def is_archive(path: Path) -> bool:
+    """Tell by its name whether a file is unpacked."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def unpack_archive(archive: Path, folder: Path) -> None:
+    """Unpack `archive` into the empty folder `folder`. Raises ArtifactCorruptError; errors of the disk stay OSError."""
+    limit = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
+    try:
+        with closing(_read_entries(archive)) as entries:
+            _write_entries(entries, folder, limit)
+    except _DAMAGED as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactCorruptError(
+            f"The artifact {archive.name} cannot be unpacked: {reason}. Pack it again."
+        ) from error
+
+
+def _write_entries(entries: Iterator[_Entry], folder: Path, limit_bytes: int) -> None:
+    total_bytes = 0
+    for number, entry in enumerate(entries, start=1):
+        total_bytes += entry.size_bytes
+        if number > MAX_ENTRIES:
+            raise ArtifactCorruptError(f"The artifact holds more than {MAX_ENTRIES} entries: pack fewer files.")
+        if total_bytes > limit_bytes:
+            raise ArtifactCorruptError(
+                f"The artifact unpacks to more than {limit_bytes} bytes: give the unpacked files as a folder."
+            )
+        _write_entry(entry, folder)
+
+
+def _write_entry(entry: _Entry, folder: Path) -> None:
+    target = _find_target(folder, entry.name)
+    try:
+        if entry.open_content is None:
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy_content(entry.open_content(), target)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise _refuse(entry.name, "its name is in the archive twice") from error
+
+
+def _copy_content(content: IO[bytes] | None, target: Path) -> None:
+    if content is None:
+        raise ValueError("an entry has no content")
+    with content, target.open("xb") as file:
+        shutil.copyfileobj(content, file, 2**20)
+
+
+def _find_target(folder: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise _refuse(name, "its path leaves the folder")
+    return folder / path
+
+
+def _read_entries(archive: Path) -> Generator[_Entry, None, None]:
+    if archive.name.lower().endswith(TAR_SUFFIXES):
+        return _read_tar(archive)
+    return _read_zip(archive)
+
+
+def _read_tar(archive: Path) -> Generator[_Entry, None, None]:
+    with tarfile.open(archive, "r:*") as tar:
+        for member in tar:
+            if member.isdir():
+                yield _Entry(member.name, 0, None)
+            elif member.isreg():
+                yield _Entry(member.name, member.size, partial(tar.extractfile, member))
+            else:
+                raise _refuse(member.name, "it is a link or a device")
+
+
+def _read_zip(archive: Path) -> Generator[_Entry, None, None]:
+    with zipfile.ZipFile(archive) as zipped:
+        for member in zipped.infolist():
+            # The upper half of the attributes is the Unix mode, zero where another system made the archive.
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if member.is_dir():
+                yield _Entry(member.filename, 0, None)
+            elif kind in (0, stat.S_IFREG):
+                yield _Entry(member.filename, member.file_size, partial(zipped.open, member))
+            else:
+                raise _refuse(member.filename, "it is a link or a device")
+
+
+def _refuse(name: str, reason: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"The artifact's entry {name[:200]!r} is refused: {reason}. Pack only files and folders."
+    )

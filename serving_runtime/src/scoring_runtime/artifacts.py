@@ -1,0 +1,157 @@
+"""Artifacts: find or fetch what the model's URI names, verify its digest, and only then unpack it.
+
+Sits between loading.py and download.py, archives.py. Files of `file` and `pvc` URIs are used in place, and so must not
+change while the runtime starts.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+from scoring_runtime.archives import SUFFIXES, is_archive, unpack_archive
+from scoring_runtime.download import download_file
+from scoring_runtime.errors import (
+    ArtifactCorruptError,
+    ArtifactNotFoundError,
+    DigestMismatchError,
+    DigestRequiredError,
+    FetchFailedError,
+)
+from scoring_runtime.settings import Settings
+from scoring_runtime.uris import ModelUri, parse_uri
+
+# Loading one of these can run any code that its author put into it.
+CODE_RUNNING_SUFFIXES = (".joblib", ".pkl", ".pickle", ".pt", ".pth")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact: `path` is a file or a folder, `digest` and `size_bytes` are of the bytes as fetched."""
+
+    path: Path
+    digest: str
+    size_bytes: int
+
+
+def fetch_artifact(settings: Settings) -> Artifact:
+    """Find or fetch the artifact, verify its digest, unpack it.
+
+    Raises InvalidSettingsError, ArtifactNotFoundError, FetchFailedError, DigestRequiredError, DigestMismatchError,
+    ArtifactCorruptError.
+    """
+    uri = parse_uri(settings.model_uri)
+    require_digest(uri.path, settings.model_digest)
+    try:
+        path = _find_path(uri, settings)
+        artifact = _measure_artifact(path)
+        _verify_digest(artifact, settings.model_digest)
+        return _unpack_if_archive(artifact, settings.work_dir)
+    except OSError as error:
+        raise _explain_disk_error(uri, error, settings.work_dir) from error
+
+
+def require_digest(model: PurePath, digest: str | None) -> None:
+    """Raise DigestRequiredError when the file can run code on loading and no digest was given."""
+    if digest is None and model.suffix.lower() in CODE_RUNNING_SUFFIXES:
+        raise DigestRequiredError(
+            f"{model.name} can run code when it is loaded, so it needs a digest: set spec.model.digest, or save "
+            "the model as .skops or .safetensors."
+        )
+
+
+def compute_digest(path: Path) -> str:
+    """Return `sha256:<hex>` of a file's bytes, or of a folder's listing as `sha256sum` prints it, sorted by path."""
+    if path.is_file():
+        return f"sha256:{_hash_file(path)}"
+    names = sorted(file.relative_to(path).as_posix() for file in _list_files(path))
+    listing = "".join(f"{_hash_file(path / name)}  {name}\n" for name in names)
+    return f"sha256:{hashlib.sha256(listing.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def _find_path(uri: ModelUri, settings: Settings) -> Path:
+    if uri.scheme == "https":
+        return _fetch_https(uri, settings.work_dir)
+    path = Path(uri.path) if uri.scheme == "file" else settings.volume_dir / uri.path
+    if not path.exists():
+        raise ArtifactNotFoundError(f"Nothing at {uri} ({path} in the container). Correct spec.model.uri.")
+    return path
+
+
+def _fetch_https(uri: ModelUri, work_dir: Path) -> Path:
+    if uri.text.split("?")[0].endswith("/") or not uri.path.name:
+        raise ArtifactNotFoundError(f"{uri} is a folder: over https give one file, such as a .tar.gz of the folder.")
+    folder = _make_empty_folder(work_dir / "fetched")
+    # Only the suffix of a name from outside is kept.
+    target = folder / ("artifact" + _find_suffix(uri.path))
+    download_file(uri, target)
+    return target
+
+
+def _find_suffix(path: PurePath) -> str:
+    name = path.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), path.suffix)
+
+
+def _measure_artifact(path: Path) -> Artifact:
+    files = [path] if path.is_file() else list(_list_files(path))
+    return Artifact(path, compute_digest(path), sum(file.stat().st_size for file in files))
+
+
+def _verify_digest(artifact: Artifact, expected: str | None) -> None:
+    if expected is not None and artifact.digest != expected:
+        raise DigestMismatchError(
+            f"The artifact's digest is {artifact.digest}, but {expected} was given. If the new artifact is meant, "
+            "correct spec.model.digest; if not, find out who changed it."
+        )
+
+
+def _unpack_if_archive(artifact: Artifact, work_dir: Path) -> Artifact:
+    if not (artifact.path.is_file() and is_archive(artifact.path)):
+        return artifact
+    folder = _make_empty_folder(work_dir / "unpacked")
+    unpack_archive(artifact.path, folder)
+    return replace(artifact, path=folder)
+
+
+def _make_empty_folder(folder: Path) -> Path:
+    # The work folder outlives a restart of the container in its pod.
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _list_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=_raise):
+        for name in [*folders, *files]:
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                yield path
+            elif not stat.S_ISDIR(mode):
+                shown = path.relative_to(folder).as_posix()
+                raise ArtifactCorruptError(
+                    f"{shown!r} in the artifact is a link or a device: put files and folders there only."
+                )
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _explain_disk_error(uri: ModelUri, error: OSError, work_dir: Path) -> FetchFailedError:
+    if error.errno in _DISK_FULL:
+        return FetchFailedError(f"No space left in {work_dir} for {uri}: give the work volume a larger size limit.")
+    where = f" {error.filename}" if error.filename else ""
+    return FetchFailedError(f"{uri} could not be read or stored:{where} {error.strerror or type(error).__name__}.")

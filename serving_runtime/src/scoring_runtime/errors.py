@@ -1,0 +1,182 @@
+"""All errors of the runtime. No framework is imported here; app.py turns request errors into HTTP statuses.
+
+ScoringRuntimeError            code and message; the message says what is wrong and what to do
+├── LoadError                  the runtime cannot serve: logged, written to the termination message, exit status 1
+│   ├── InvalidSettingsError · ArtifactNotFoundError · ArtifactCorruptError · DigestMismatchError · DigestRequiredError
+│   ├── UnknownFormatError · ManifestInvalidError · ModelInvalidError · FormatNotInstalledError
+│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError (another try may work; time alone mends none above)
+└── RequestError               one request cannot be answered; the runtime goes on
+    ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidBase64Error · InvalidImageError
+    ├── TruncatedImageError · TooManyImagesError · ImageTooLargeError · BodyTooLargeError · UnsupportedMediaTypeError
+    └── ScoringFailedError · NotReadyError · OverloadedError
+"""
+
+from typing import ClassVar
+
+
+class ScoringRuntimeError(Exception):
+    """Base of all errors of this package: `code` is stable and for programs, `message` is for people."""
+
+    code: ClassVar[str] = "ScoringRuntimeError"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class LoadError(ScoringRuntimeError):
+    """The model cannot be served; ends the process."""
+
+
+class InvalidSettingsError(LoadError):
+    """An environment variable is missing or has a value that cannot be used."""
+
+    code = "InvalidSettings"
+
+
+class ArtifactNotFoundError(LoadError):
+    """Nothing to fetch at the model's URI."""
+
+    code = "ArtifactNotFound"
+
+
+class ArtifactCorruptError(LoadError):
+    """The artifact cannot be unpacked, or holds entries that are refused."""
+
+    code = "ArtifactCorrupt"
+
+
+class DigestMismatchError(LoadError):
+    """The artifact is not the one whose digest was given."""
+
+    code = "DigestMismatch"
+
+
+class DigestRequiredError(LoadError):
+    """The model file can run code when loaded and no digest was given."""
+
+    code = "DigestRequired"
+
+
+class UnknownFormatError(LoadError):
+    """No scorer plug-in of this name."""
+
+    code = "UnknownFormat"
+
+
+class ManifestInvalidError(LoadError):
+    """manifest.json is missing, unreadable or wrong."""
+
+    code = "ManifestInvalid"
+
+
+class ModelInvalidError(LoadError):
+    """The model file cannot be loaded by its scorer."""
+
+    code = "ModelInvalid"
+
+
+class FormatNotInstalledError(LoadError):
+    """The scorer plug-in is known, but what it imports is not in this image."""
+
+    code = "FormatNotInstalled"
+
+
+class FetchFailedError(LoadError):
+    """The artifact could not be fetched this time: network, server error, full disk."""
+
+    code = "FetchFailed"
+
+
+class OutOfMemoryError(LoadError):
+    """The model does not fit into memory."""
+
+    code = "OutOfMemory"
+
+
+class ScorerFailedError(LoadError):
+    """The model was loaded, but could not score its example."""
+
+    code = "ScorerFailed"
+
+
+class RequestError(ScoringRuntimeError):
+    """One request cannot be answered."""
+
+
+class InvalidJsonError(RequestError):
+    """The body is not JSON."""
+
+    code = "InvalidJson"
+
+
+class MissingInputError(RequestError):
+    """The body lacks the input, or it has another type than the task wants."""
+
+    code = "MissingInput"
+
+
+class EmptyInputError(RequestError):
+    """The input is there and empty."""
+
+    code = "EmptyInput"
+
+
+class InvalidBase64Error(RequestError):
+    """An image is not a base64 string."""
+
+    code = "InvalidBase64"
+
+
+class InvalidImageError(RequestError):
+    """The bytes are not an image that can be read."""
+
+    code = "InvalidImage"
+
+
+class TruncatedImageError(RequestError):
+    """The image ends too early."""
+
+    code = "TruncatedImage"
+
+
+class TooManyImagesError(RequestError):
+    """More images in one request than are scored as one batch."""
+
+    code = "TooManyImages"
+
+
+class ImageTooLargeError(RequestError):
+    """The image has more pixels than SCORING_MAX_IMAGE_PIXELS."""
+
+    code = "ImageTooLarge"
+
+
+class BodyTooLargeError(RequestError):
+    """The body has more bytes than SCORING_MAX_BODY_BYTES."""
+
+    code = "BodyTooLarge"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """The task does not read this content type."""
+
+    code = "UnsupportedMediaType"
+
+
+class ScoringFailedError(RequestError):
+    """The model failed on this request."""
+
+    code = "ScoringFailed"
+
+
+class NotReadyError(RequestError):
+    """The model is not loaded yet, or the runtime is about to stop."""
+
+    code = "NotReady"
+
+
+class OverloadedError(RequestError):
+    """As many requests wait for the model as may wait."""
+
+    code = "Overloaded"

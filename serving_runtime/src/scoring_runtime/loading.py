@@ -1,0 +1,114 @@
+"""The story of a start: fetch, verify, load, warm up, ready. Runs on its own thread while the server answers probes."""
+
+import os
+from pathlib import Path
+from time import perf_counter
+
+import structlog
+
+from scoring_runtime.admission import Admission
+from scoring_runtime.artifacts import Artifact, fetch_artifact, require_digest
+from scoring_runtime.errors import (
+    LoadError,
+    ManifestInvalidError,
+    ModelInvalidError,
+    OutOfMemoryError,
+    RequestError,
+    ScorerFailedError,
+)
+from scoring_runtime.manifest import Manifest, find_file, read_manifest
+from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.scorers import ModelSource, Scorer, create_scorer
+from scoring_runtime.settings import Settings
+from scoring_runtime.tasks import Task, TaskLimits, create_task
+from scoring_runtime.uris import redact_uris
+
+# Read by the numerical libraries when they are imported, which is later than this module.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+_logger = structlog.stdlib.get_logger(__name__)
+
+
+def load_model(settings: Settings, slot: ModelSlot, admission: Admission) -> ServedModel:
+    """Fetch, verify, load and warm up the model, and put it into the slot. Raises LoadError."""
+    try:
+        return _load_model(settings, slot, admission)
+    except MemoryError as error:
+        raise OutOfMemoryError("The model does not fit into memory: raise the memory limit.") from error
+
+
+def _load_model(settings: Settings, slot: ModelSlot, admission: Admission) -> ServedModel:
+    started = perf_counter()
+    _report(slot, "the model is being fetched and verified", settings)
+    artifact = fetch_artifact(settings)
+    _report(slot, "the model is being loaded", settings)
+    manifest = _read_manifest(artifact, settings)
+    format_name = _choose_format(manifest, settings)
+    scorer = create_scorer(format_name)
+    task = create_task(manifest, artifact.path, TaskLimits(settings.max_image_pixels, settings.threads))
+    _load_scorer(scorer, manifest, find_file(artifact.path, manifest.model, "model"), task, settings)
+    _report(slot, "the model is being warmed up", settings)
+    _warm_up(task, scorer, admission)
+    seconds = perf_counter() - started
+    model = ServedModel(manifest, format_name, task, artifact.digest, artifact.size_bytes, seconds)
+    slot.fill(model)
+    _logger.info("ready", model=settings.model_name, digest=model.digest, seconds=round(seconds, 3))
+    return model
+
+
+def limit_threads(threads: int) -> None:
+    """Tell the numerical libraries how many threads to compute with; before any of them is imported."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+
+
+def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:
+    slot.report_stage(stage)
+    _logger.info(stage, model=settings.model_name, uri=redact_uris(settings.model_uri))
+
+
+def _read_manifest(artifact: Artifact, settings: Settings) -> Manifest:
+    if artifact.path.is_dir():
+        return read_manifest(artifact.path)
+    raise ManifestInvalidError(
+        f"{settings.model_name} is a single file, which does not say its task: give a folder or archive with a "
+        "manifest.json that names task, format and model file."
+    )
+
+
+def _choose_format(manifest: Manifest, settings: Settings) -> str:
+    chosen = settings.model_format or manifest.format
+    if chosen is None:
+        raise ManifestInvalidError(
+            "manifest.json: format is missing and SCORING_MODEL_FORMAT is not set: set one of them."
+        )
+    return chosen
+
+
+def _load_scorer(scorer: Scorer, manifest: Manifest, path: Path, task: Task, settings: Settings) -> None:
+    require_digest(path, settings.model_digest)
+    source = ModelSource(path, manifest.parameters, task.trusted_types, task.classes, settings.threads)
+    try:
+        scorer.load(source)
+    except (LoadError, MemoryError):
+        raise
+    except Exception as error:
+        # A model file can fail in as many ways as its libraries have; all of them are the file's.
+        raise ModelInvalidError(f"{manifest.model} cannot be loaded: {_describe(error)}") from error
+
+
+def _warm_up(task: Task, scorer: Scorer, admission: Admission) -> None:
+    try:
+        task.attach(scorer)
+        inputs = task.read(task.make_example())
+        admission.run(lambda: task.score(inputs))
+    except RequestError as error:
+        raise ManifestInvalidError(f"manifest.json: example is not a request that scores: {error.message}") from error
+    except (LoadError, MemoryError):
+        raise
+    except Exception as error:
+        raise ScorerFailedError(f"The model could not score its example: {_describe(error)}") from error
+
+
+def _describe(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

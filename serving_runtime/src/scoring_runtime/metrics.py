@@ -1,0 +1,43 @@
+"""The runtime's Prometheus metrics, in a registry of their own for each app. Filled by app.py and loading.py."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from scoring_runtime.admission import Admission
+from scoring_runtime.model import ServedModel
+
+DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The metrics of one app; `registry` renders them."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "scoring_requests", "Scoring requests by HTTP status.", ["code"], registry=self.registry
+        )
+        self._duration = Histogram(
+            "scoring_request_duration_seconds",
+            "Time from the first byte read to the answer, waiting included.",
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+        waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
+        waiting.set_function(admission.count_waiting)
+        self._load = Gauge(
+            "scoring_model_load_seconds", "Time to fetch, verify, load and warm up.", registry=self.registry
+        )
+        labels = ["name", "version", "format", "task", "digest"]
+        self._model = Gauge("scoring_model_info", "The served model; always 1.", labels, registry=self.registry)
+
+    def record_request(self, status: int, seconds: float) -> None:
+        """Count one scoring request."""
+        self._requests.labels(str(status)).inc()
+        self._duration.observe(seconds)
+
+    def record_model(self, model: ServedModel) -> None:
+        """Show the model that is served and how long it took to load."""
+        manifest = model.manifest
+        self._model.labels(manifest.name, manifest.version, model.format, manifest.task, model.digest).set(1)
+        self._load.set(model.load_seconds)

@@ -1,0 +1,69 @@
+"""The runtime's settings: one frozen object read from the SCORING_* variables listed in docs/runtime-contract.md."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from scoring_runtime.errors import InvalidSettingsError
+
+PREFIX = "SCORING_"
+DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
+# Their values may hold credentials, so a message about them never shows the value.
+_SECRET_FIELDS = ("model_uri",)
+
+
+def count_visible_cpus() -> int:
+    """Return how many CPUs this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseSettings):
+    """Every setting of the runtime; an empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    model_name: str = "model"
+    model_uri: str
+    model_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    model_format: str | None = None
+    volume_dir: Path = Path("/mnt/model")
+    work_dir: Path = Path("/var/lib/scoring")
+    port: int = Field(default=8080, ge=1, le=65535)
+    threads: int = Field(default_factory=count_visible_cpus, ge=1, le=1024)
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1)
+    max_image_pixels: int = Field(default=32 * 2**20, ge=1)
+    max_queue: int = Field(default=64, ge=0, le=10_000)
+    drain_seconds: float = Field(default=5.0, ge=0, le=3600)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    termination_log: Path = DEFAULT_TERMINATION_LOG
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment. Raises InvalidSettingsError, naming the variable and the remedy."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidSettingsError(_explain(error.errors()[0])) from None
+
+
+def read_termination_log(environ: Mapping[str, str]) -> Path:
+    """Return the path of the termination message, also when the other settings are wrong."""
+    return Path(environ.get(f"{PREFIX}TERMINATION_LOG") or DEFAULT_TERMINATION_LOG)
+
+
+def _explain(problem: ErrorDetails) -> str:
+    field = str(problem["loc"][0])
+    variable = PREFIX + field.upper()
+    if problem["type"] == "missing":
+        return f"{variable} is not set. Set it in the container's environment."
+    value = "" if field in _SECRET_FIELDS else f" is {str(problem['input'])[:100]!r}:"
+    return f"{variable}{value} {_lower_first(problem['msg'])}. Correct it in the container's environment."
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,23 @@
+"""The termination message: one line of JSON that tells the operator why the runtime cannot serve."""
+
+from pathlib import Path
+
+import orjson
+import structlog
+
+from scoring_runtime.errors import LoadError
+from scoring_runtime.uris import redact_uris
+
+# Kubernetes keeps 4,096 bytes of a termination message; a cut JSON line could not be read.
+MAX_MESSAGE_CHARACTERS = 1000
+
+_logger = structlog.stdlib.get_logger(__name__)
+
+
+def write_termination_message(path: Path, error: LoadError) -> None:
+    """Write `{"code", "message"}` of the error to `path`. Outside a cluster it may fail, which is logged."""
+    message = " ".join(redact_uris(error.message).split())[:MAX_MESSAGE_CHARACTERS]
+    try:
+        path.write_bytes(orjson.dumps({"code": error.code, "message": message}) + b"\n")
+    except OSError as reason:
+        _logger.warning("termination message not written", path=str(path), reason=reason.strerror)

@@ -1,0 +1,116 @@
+"""What the documents tell a reader to type or to open is there; and every setting is told.
+
+Commands stand in fenced blocks marked sh or bash: without a prompt, continued with a backslash.
+"""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_clusters import ROOT
+from scoring_operator.settings import Settings as OperatorSettings
+from scoring_runtime.settings import Settings as RuntimeSettings
+
+REQUIRED = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/runtime-contract.md")]
+DOCUMENTS = sorted({*REQUIRED, *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/**/*.md"), *ROOT.glob("*.md")})
+
+SHELL_BLOCK = re.compile(r"^```(?:sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ANY_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^]]*\]\(([^)\s#]+)(?:#[^)]*)?\)")
+TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
+SEPARATORS = {"&&", "||", "|", ";", "&"}
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def read_commands(document: Path) -> Iterator[list[str]]:
+    """Yield the words of every command in a document's shell blocks."""
+    for block in SHELL_BLOCK.findall(document.read_text()):
+        # punctuation_chars keeps && and | apart from words. A comment ends after its line feed, so the ; comes after that.
+        lexer = shlex.shlex(block.replace("\\\n", " ").replace("\n", "\n; "), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        command: list[str] = []
+        for word in [*lexer, ";"]:
+            if word not in SEPARATORS:
+                command.append(word)
+            elif command:
+                yield command
+                command = []
+
+
+def find_option(command: list[str], *names: str) -> Iterator[str]:
+    """Yield the values of an option, written as one word or as two."""
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names:
+            yield value if equals else following
+
+
+def is_there(document: Path, path: str) -> bool:
+    """Tell whether a path exists, seen from the repository's root or from the document; what is built or fetched is not asked for."""
+    is_ours = "://" not in path and not path.startswith(("-", "build/", "/", "~", "$"))
+    return not is_ours or any((folder / path).exists() for folder in (ROOT, document.parent))
+
+
+@every_document
+def test_make_targets_in_commands_exist(document: Path) -> None:
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
+    named = {
+        word
+        for command in read_commands(document)
+        if command[0] == "make"
+        for word in command[1:]
+        if "=" not in word and not word.startswith("-")
+    }
+    assert named <= targets
+
+
+@every_document
+def test_modules_in_commands_exist(document: Path) -> None:
+    commands = [command for command in read_commands(document) if "python" in Path(command[0]).name]
+    modules = {module for command in commands for module in find_option(command, "-m")}
+    assert not [module for module in modules if importlib.util.find_spec(module) is None]
+
+
+@every_document
+def test_files_in_commands_exist(document: Path) -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"build"}
+    named = {
+        word
+        for command in read_commands(document)
+        for word in command
+        if "/" in word and "://" not in word and word.partition("/")[0] in folders
+    }
+    applied = {
+        path
+        for command in read_commands(document)
+        if command[0] in {"kubectl", "helm"}
+        for path in find_option(command, "-f", "--filename", "--values")
+    }
+    assert not [path for path in named | applied if not is_there(document, path)]
+
+
+@every_document
+def test_links_lead_to_files(document: Path) -> None:
+    prose = ANY_BLOCK.sub("", document.read_text())
+    assert not [link for link in LINK.findall(prose) if not is_there(document, link) and not link.startswith("mailto:")]
+
+
+@pytest.mark.parametrize("field", OperatorSettings.model_fields)
+def test_operators_setting_is_documented(field: str) -> None:
+    assert f"`SCORING_OPERATOR_{field.upper()}`" in (ROOT / "docs" / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("field", RuntimeSettings.model_fields)
+def test_runtimes_setting_is_documented(field: str) -> None:
+    documents = ("settings.md", "runtime-contract.md")
+    assert any(f"`SCORING_{field.upper()}`" in (ROOT / "docs" / name).read_text() for name in documents)
+
+
+def test_documented_settings_exist() -> None:
+    named = set(re.findall(r"`(SCORING_OPERATOR_[A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+    assert named == {f"SCORING_OPERATOR_{field.upper()}" for field in OperatorSettings.model_fields}

@@ -1,0 +1,44 @@
+"""The locked dependencies: pinned with hashes, without addresses, the same in the images as where they are tested."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from local_clusters import ROOT
+
+DEVELOPMENT = ROOT / "requirements" / "dev.txt"
+IMAGES = [
+    ROOT / "operator" / "requirements.txt",
+    ROOT / "serving_runtime" / "requirements-sklearn.txt",
+    ROOT / "serving_runtime" / "requirements-torch.txt",
+]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
+
+
+def read_requirements(path: Path) -> list[str]:
+    """Return the requirements, each on one line with its hashes."""
+    lines = path.read_text().replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    return dict(PIN.findall(path.read_text()))
+
+
+@pytest.mark.parametrize("path", [DEVELOPMENT, *IMAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_lock_holds_no_address(path: Path) -> None:
+    assert not re.search(r"://|^-|--(index|extra-index|find-links|trusted-host)", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [DEVELOPMENT, *IMAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_lock_pins_every_package_with_hashes(path: Path) -> None:
+    requirements = read_requirements(path)
+    assert requirements
+    assert not [line for line in requirements if not (PIN.match(line) and "--hash=sha256:" in line)]
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_image_holds_the_versions_that_are_tested(path: Path) -> None:
+    tested = read_pins(DEVELOPMENT)
+    assert {name: tested.get(name) for name in read_pins(path)} == read_pins(path)

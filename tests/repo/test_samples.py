@@ -1,0 +1,54 @@
+"""Every manifest that a reader may copy is a valid one; whether the API server agrees is for the integration tests."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local_clusters import ROOT
+from scoring_operator.api import API_VERSION, HardwareClass, ScoringModel
+
+Manifest = dict[str, Any]
+
+FOLDERS = ("samples", "tests", "docs", "benchmarks")
+YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def read_documents(path: Path) -> Iterator[Manifest]:
+    """Yield our manifests in a YAML file, or in the YAML blocks of a Markdown file."""
+    text = path.read_text()
+    for block in YAML_BLOCK.findall(text) if path.suffix == ".md" else [text]:
+        for body in yaml.safe_load_all(block):
+            if isinstance(body, dict) and body.get("apiVersion") == API_VERSION:
+                yield body
+
+
+def find_manifests() -> dict[str, Manifest]:
+    """Return every manifest of ours in the repository, by file, kind and name."""
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".yaml", ".md"}]
+    return {
+        f"{path.relative_to(ROOT)} {body['kind']} {body['metadata']['name']}": body
+        for path in (*paths, *ROOT.glob("*.md"))
+        for body in read_documents(path)
+    }
+
+
+MANIFESTS = find_manifests()
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_manifest_is_valid(name: str) -> None:
+    body = MANIFESTS[name]
+    kinds = {"ScoringModel": ScoringModel, "HardwareClass": HardwareClass}
+    kinds[body["kind"]].parse({**body, "metadata": {**body["metadata"], "uid": "-"}})
+
+
+def test_samples_name_classes_that_the_chart_makes() -> None:
+    values = yaml.safe_load((ROOT / "charts" / "scoring-operator" / "values.yaml").read_text())
+    made = {hardware["name"] for hardware in values["hardwareClasses"]}
+    models = {name: body for name, body in MANIFESTS.items() if name.startswith("samples/")}
+    assert models
+    assert {body["spec"]["hardwareClass"] for body in models.values() if "hardwareClass" in body["spec"]} <= made

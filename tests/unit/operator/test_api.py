@@ -1,0 +1,150 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from scoring_operator.api import HardwareClass, Manifest, ScoringModel
+from scoring_operator.errors import ModelProblem
+
+
+def test_model_has_the_documented_defaults_when_only_the_uri_is_given(build_model: Callable[..., ScoringModel]) -> None:
+    spec = build_model(model={"uri": "file:///m"}).spec
+    assert spec.replicas == 1
+    assert spec.endpoint.type == "ClusterIP"
+    assert spec.runtime.env == ()
+    assert (spec.model.digest, spec.model.format) == (None, None)
+    assert (spec.hardware_class, spec.autoscaling, spec.runtime.image, spec.runtime.resources) == (None,) * 4
+
+
+def test_autoscaling_has_the_documented_defaults_when_only_the_maximum_is_given(
+    build_model: Callable[..., ScoringModel],
+) -> None:
+    autoscaling = build_model(autoscaling={"maxReplicas": 5}).spec.autoscaling
+    assert autoscaling is not None
+    assert autoscaling.min_replicas == 1
+    assert [(metric.type, metric.target) for metric in autoscaling.metrics] == [("cpu", 70)]
+
+
+def test_class_has_the_documented_defaults_when_only_resources_are_given(
+    build_class: Callable[..., HardwareClass],
+) -> None:
+    spec = build_class(resources={"limits": {"cpu": 1}}, accelerator={}).spec
+    assert not spec.default
+    assert spec.tolerations == ()
+    assert spec.accelerator is not None
+    assert (spec.accelerator.resource, spec.accelerator.count) == ("nvidia.com/gpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"replica": 2}, "spec.replica"),
+        ({"replicas": -1}, "spec.replicas"),
+        ({"replicas": 10001}, "spec.replicas"),
+        ({"replicas": "two"}, "spec.replicas"),
+        ({"replicas": None}, "spec.replicas"),
+        ({"model": {}}, "spec.model.uri"),
+        ({"model": None}, "spec.model"),
+        ({"model": {"uri": ["file:///m"]}}, "spec.model.uri"),
+        ({"model": {"uri": "x" * 2049}}, "spec.model.uri"),
+        ({"model": {"uri": "file:///m", "format": "caffe"}}, "spec.model.format"),
+        ({"hardwareClass": "GPU class"}, "spec.hardwareClass"),
+        ({"autoscaling": {}}, "spec.autoscaling.maxReplicas"),
+        ({"autoscaling": {"maxReplicas": 2, "metrics": []}}, "spec.autoscaling.metrics"),
+        (
+            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "memory"}]}},
+            "spec.autoscaling.metrics.0.type",
+        ),
+        (
+            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "cpu", "target": 0}]}},
+            "spec.autoscaling.metrics.0.target",
+        ),
+        ({"endpoint": {"type": "NodePort"}}, "spec.endpoint.type"),
+        ({"runtime": {"image": ""}}, "spec.runtime.image"),
+        ({"runtime": {"env": [{"name": "1ST"}]}}, "spec.runtime.env.0.name"),
+        ({"runtime": {"env": [{"name": "A", "value": 1}]}}, "spec.runtime.env.0.value"),
+        ({"runtime": {"env": [{"name": f"A{n}"} for n in range(65)]}}, "spec.runtime.env"),
+        ({"runtime": {"resources": {"limits": {"cpu": 0.5}}}}, "spec.runtime.resources.limits.cpu"),
+    ],
+)
+def test_parse_names_the_field_when_it_is_wrong(
+    build_model: Callable[..., ScoringModel], spec: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ModelProblem) as refused:
+        build_model(**spec)
+    assert refused.value.reason == "InvalidSpec"
+    assert refused.value.message.startswith(f"ScoringModel faq: {field}")
+    assert refused.value.stalled
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"resources": None}, "spec.resources"),
+        ({"accelerator": {"resource": "gpu"}}, "spec.accelerator.resource"),
+        ({"accelerator": {"count": 0}}, "spec.accelerator.count"),
+        ({"tolerations": [{"effect": "Never"}]}, "spec.tolerations.0.effect"),
+        ({"nodeSelector": {"pool": "x" * 64}}, "spec.nodeSelector.pool"),
+        ({"threads": 0}, "spec.threads"),
+    ],
+)
+def test_parse_names_the_class_and_the_field_when_a_class_is_wrong(
+    build_class: Callable[..., HardwareClass], spec: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ModelProblem, match="InvalidSpec: HardwareClass cpu: ") as refused:
+        build_class(**spec)
+    assert field in refused.value.message
+
+
+def test_parse_names_each_field_when_several_are_wrong(build_model: Callable[..., ScoringModel]) -> None:
+    with pytest.raises(ModelProblem) as refused:
+        build_model(replicas=-1, endpoint={"type": "NodePort"})
+    assert "spec.replicas: " in refused.value.message
+    assert "; spec.endpoint.type: " in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"runtime": {"env": [{"name": "TOKEN", "value": ["hunter2"]}]}},
+        {"runtime": {"env": [{"name": "TOKEN", "secret": "hunter2"}]}},
+        {"runtime": {"env": [{"name": "hunter2 with spaces"}]}},
+        {"runtime": "hunter2"},
+        {"model": {"uri": "https://me:hunter2@host/" + "x" * 2048}},
+        {"model": {"uri": "file:///m", "format": "hunter2"}},
+        {"runtime": {"resources": {"limits": {"cpu": {"hunter2": 1}}}}},
+    ],
+)
+def test_parse_never_shows_a_value_when_it_is_wrong(
+    build_model: Callable[..., ScoringModel], spec: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelProblem) as refused:
+        build_model(**spec)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_parse_refuses_an_object_without_spec(build_body: Callable[..., Manifest]) -> None:
+    body = build_body()
+    del body["spec"]
+    with pytest.raises(ModelProblem, match="ScoringModel faq: spec: Field required"):
+        ScoringModel.parse(body)
+
+
+def test_parse_ignores_metadata_and_status_that_the_operator_does_not_read(build_body: Callable[..., Manifest]) -> None:
+    body = build_body(status={"anything": [1, 2]})
+    body["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    assert ScoringModel.parse(body).metadata.generation == 3
+
+
+def test_namespace_is_default_when_the_object_has_none(build_body: Callable[..., Manifest]) -> None:
+    body = build_body()
+    del body["metadata"]["namespace"]
+    assert ScoringModel.parse(body).namespace == "default"
+
+
+def test_api_objects_cannot_be_changed_once_parsed(build_model: Callable[..., ScoringModel]) -> None:
+    model = build_model()
+    for part, field in ((model, "spec"), (model.spec, "replicas"), (model.spec.model, "uri")):
+        with pytest.raises(ValidationError, match="frozen"):
+            part.__setattr__(field, None)

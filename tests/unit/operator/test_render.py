@@ -1,0 +1,221 @@
+"""Golden manifests; `pytest tests/unit/operator --update-golden` rewrites them. The hash in them shows that a change rewrites every child."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scoring_operator.api import HardwareClass, Manifest, ScoringModel
+from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, SERVICE
+from scoring_operator.render import render_children
+from scoring_operator.settings import Settings
+
+GOLDEN = Path(__file__).parent / "golden"
+DIGEST = "sha256:" + "ab" * 32
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "minimal-cpu-pvc": ({"model": {"uri": "pvc://models/faq/faq.tar"}}, {}),
+    "gpu-class": (
+        {"model": {"uri": "https://models.example.com/resnet152.tar", "digest": DIGEST, "format": "torch"}},
+        {
+            "name": "gpu",
+            "resources": {"requests": {"cpu": 2, "memory": "8Gi"}, "limits": {"cpu": 4, "memory": "8Gi"}},
+            "accelerator": {"resource": "nvidia.com/gpu", "count": 1},
+            "nodeSelector": {"pool": "gpu"},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "runtimeClassName": "nvidia",
+            "priorityClassName": "serving",
+            "image": "registry.example.com/scoring-runtime:torch-cuda",
+            "threads": 2,
+        },
+    ),
+    "autoscaled": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 35}, "replicas": 7}, {}),
+    "file-with-overrides": (
+        {
+            "model": {"uri": "file:///models/faq", "format": "sklearn"},
+            "replicas": 3,
+            "endpoint": {"type": "LoadBalancer"},
+            "runtime": {
+                "image": "registry.example.com/team/runtime:7",
+                "env": [{"name": "SCORING_MAX_QUEUE", "value": "16"}, {"name": "EMPTY"}],
+                "resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "3500m"}},
+            },
+        },
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_children_equal_the_golden_file(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    is_updating_golden: bool,
+    name: str,
+) -> None:
+    spec, hardware = CASES[name]
+    children = render_children(build_model(**spec), build_class(**hardware), settings)
+    rendered = yaml.safe_dump_all([body for body in children.values() if body is not None], sort_keys=False)
+    path = GOLDEN / f"{name}.yaml"
+    if is_updating_golden:
+        path.write_text(rendered)
+    assert rendered == path.read_text()
+
+
+def render_deployment_of(
+    model: ScoringModel, hardware: HardwareClass, settings: Settings
+) -> tuple[Manifest, dict[str, str]]:
+    """Return the Deployment and its container's environment."""
+    deployment = render_children(model, hardware, settings)[DEPLOYMENT]
+    assert deployment is not None
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return deployment, {item["name"]: item["value"] for item in container["env"]}
+
+
+def test_environment_passes_the_model_through(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    source = {"uri": "https://host/model.tar", "digest": DIGEST, "format": "torch"}
+    env = [{"name": "SCORING_LOG_LEVEL", "value": "debug"}]
+    model = build_model("resnet", model=source, runtime={"env": env})
+    assert render_deployment_of(model, build_class(), settings)[1] == {
+        "SCORING_MODEL_NAME": "resnet",
+        "SCORING_MODEL_URI": "https://host/model.tar",
+        "SCORING_MODEL_DIGEST": DIGEST,
+        "SCORING_MODEL_FORMAT": "torch",
+        "SCORING_THREADS": "2",
+        "SCORING_LOG_LEVEL": "debug",
+    }
+
+
+def test_environment_leaves_out_what_is_not_known(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    hardware = build_class(resources={"requests": {"cpu": 1}})
+    _, environment = render_deployment_of(build_model(model={"uri": "file:///m"}), hardware, settings)
+    assert environment == {"SCORING_MODEL_NAME": "faq", "SCORING_MODEL_URI": "file:///m"}
+
+
+def test_environment_of_the_model_wins_over_what_the_operator_sets(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    model = build_model(runtime={"env": [{"name": "SCORING_THREADS", "value": "9"}]})
+    assert render_deployment_of(model, build_class(), settings)[1]["SCORING_THREADS"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "threads"),
+    [(1, "1"), (4, "4"), ("1500m", "2"), ("2000m", "2"), ("2001m", "3"), ("100m", "1"), ("0", "1"), ("2.5", "3")],
+)
+def test_threads_are_the_cpu_limit_rounded_up(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    cpu: int | str,
+    threads: str,
+) -> None:
+    model = build_model(runtime={"resources": {"limits": {"cpu": cpu}}})
+    assert render_deployment_of(model, build_class(), settings)[1]["SCORING_THREADS"] == threads
+
+
+@pytest.mark.parametrize(
+    ("own", "of_class", "model_format", "image"),
+    [
+        ("own:1", "class:1", "torch", "own:1"),
+        (None, "class:1", "torch", "class:1"),
+        (None, None, "torch", "scoring-runtime:torch"),
+        (None, None, None, "scoring-runtime:sklearn"),
+    ],
+)
+def test_image_is_the_models_then_the_classs_then_the_formats(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    own: str | None,
+    of_class: str | None,
+    model_format: str | None,
+    image: str,
+) -> None:
+    model = build_model(model={"uri": "file:///m", "format": model_format}, runtime={"image": own})
+    deployment, _ = render_deployment_of(model, build_class(image=of_class), settings)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+
+def test_render_says_what_to_do_when_no_image_is_known(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
+) -> None:
+    model = build_model(model={"uri": "file:///m", "format": "torch"})
+    with pytest.raises(ModelProblem) as refused:
+        render_children(model, build_class(), Settings(runtime_images={"sklearn": "scoring-runtime:sklearn"}))
+    assert refused.value == ModelProblem(
+        "InvalidSpec",
+        "the operator has no runtime image for format torch: set spec.runtime.image, or add the format to the chart's runtimeImages.",
+    )
+
+
+def test_render_says_what_to_do_when_an_autoscaled_model_requests_no_cpu(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    hardware = build_class("small", resources={"limits": {"memory": "1Gi"}})
+    with pytest.raises(ModelProblem, match=r"autoscaling on cpu needs a CPU request: .* in HardwareClass small"):
+        render_children(build_model(autoscaling={"maxReplicas": 2}), hardware, settings)
+
+
+def test_autoscaler_is_absent_when_replicas_are_fixed(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    assert render_children(build_model(), build_class(), settings)[AUTOSCALER] is None
+
+
+def test_accelerated_replicas_give_theirs_back_before_a_new_one_comes(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    strategies = [
+        render_deployment_of(build_model(), hardware, settings)[0]["spec"]["strategy"]["rollingUpdate"]
+        for hardware in (build_class(), build_class(accelerator={}))
+    ]
+    assert strategies == [{"maxSurge": "25%", "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}]
+
+
+@pytest.mark.parametrize(
+    ("uri", "claim"),
+    [("pvc://models/a/b", "models"), ("file:///pvc://x", None), ("https://host/pvc", None)],
+)
+def test_claim_is_mounted_read_only_when_the_uri_names_one(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    uri: str,
+    claim: str | None,
+) -> None:
+    deployment, _ = render_deployment_of(build_model(model={"uri": uri}), build_class(), settings)
+    pod = deployment["spec"]["template"]["spec"]
+    volumes = [volume["persistentVolumeClaim"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "model"]
+    assert volumes == ([{"claimName": claim, "readOnly": True}] if claim else [])
+    assert mounts == ([{"name": "model", "mountPath": "/mnt/model", "readOnly": True}] if claim else [])
+
+
+def test_service_selects_the_pods_that_the_deployment_makes(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    children = render_children(build_model(), build_class(), settings)
+    deployment, service = children[DEPLOYMENT], children[SERVICE]
+    assert deployment is not None
+    assert service is not None
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_manifests_are_plain_json(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    spec, hardware = CASES["gpu-class"]
+    for body in render_children(build_model(**spec), build_class(**hardware), settings).values():
+        assert json.loads(json.dumps(body)) == body

@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from scoring_operator.api import Manifest
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, POD, SERVICE, Key
+from scoring_operator.store import REMEMBERED_DELETIONS, Store
+
+
+def build(version: int, name: str = "faq", uid: str = "1", namespace: str | None = "team", **metadata: Any) -> Manifest:
+    place = {} if namespace is None else {"namespace": namespace}
+    return {"metadata": {"name": name, "uid": uid, "resourceVersion": str(version), **place, **metadata}}
+
+
+def read_version(store: Store, name: str = "faq") -> int | None:
+    body = store.get(DEPLOYMENT, "team", name)
+    return None if body is None else int(body["metadata"]["resourceVersion"])
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store()
+    store.put(DEPLOYMENT, build(10))
+    return store
+
+
+def test_get_answers_none_for_what_was_never_seen() -> None:
+    store = Store()
+    assert store.get(DEPLOYMENT, "team", "faq") is None
+    assert store.select(DEPLOYMENT) == []
+    assert store.select_of(POD, Key("team", "faq")) == []
+
+
+@pytest.mark.parametrize(("version", "kept"), [(9, 10), (10, 10), (11, 11), (100, 100), (2, 10)])
+def test_older_version_never_replaces_a_newer_one(store: Store, version: int, kept: int) -> None:
+    store.put(DEPLOYMENT, build(version))
+    assert read_version(store) == kept
+
+
+def test_objects_are_apart_by_kind_namespace_and_name(store: Store) -> None:
+    store.put(SERVICE, build(1))
+    store.put(DEPLOYMENT, build(2, namespace="other", uid="2"))
+    store.put(DEPLOYMENT, build(3, name="resnet", uid="3"))
+    assert read_version(store) == 10
+    assert len(store.select(DEPLOYMENT)) == 3
+    assert len(store.select(SERVICE)) == 1
+
+
+def test_cluster_scoped_object_is_found_without_namespace() -> None:
+    store = Store()
+    store.put(HARDWARE_CLASS, build(1, "cpu", namespace=None))
+    assert store.get(HARDWARE_CLASS, None, "cpu") is not None
+
+
+def test_deleted_object_is_gone(store: Store) -> None:
+    store.remove(DEPLOYMENT, build(11))
+    assert read_version(store) is None
+
+
+def test_deletion_of_something_unknown_is_fine() -> None:
+    Store().remove(DEPLOYMENT, build(11))
+
+
+def test_late_answer_does_not_bring_a_deleted_object_back(store: Store) -> None:
+    store.remove(DEPLOYMENT, build(11))
+    store.put(DEPLOYMENT, build(12))
+    assert read_version(store) is None
+
+
+def test_list_read_before_a_deletion_does_not_bring_the_object_back(store: Store) -> None:
+    store.remove(DEPLOYMENT, build(11))
+    store.replace(DEPLOYMENT, [build(10)], "10")
+    assert read_version(store) is None
+
+
+def test_object_created_again_under_the_same_name_takes_its_place(store: Store) -> None:
+    store.remove(DEPLOYMENT, build(11))
+    store.put(DEPLOYMENT, build(12, uid="2"))
+    assert read_version(store) == 12
+
+
+def test_late_deletion_leaves_the_object_that_was_created_since(store: Store) -> None:
+    store.put(DEPLOYMENT, build(12, uid="2"))
+    store.remove(DEPLOYMENT, build(11, uid="1"))
+    assert read_version(store) == 12
+
+
+def test_full_list_replaces_what_was_known(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "gone", "2"))
+    store.replace(DEPLOYMENT, [build(15), build(16, "new", "3")], "20")
+    assert read_version(store) == 15
+    assert read_version(store, "gone") is None
+    assert read_version(store, "new") == 16
+
+
+def test_full_list_keeps_the_object_it_shows_unchanged(store: Store) -> None:
+    store.replace(DEPLOYMENT, [build(10)], "20")
+    assert read_version(store) == 10
+
+
+def test_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
+    store.put(DEPLOYMENT, build(30))
+    store.put(DEPLOYMENT, build(31, "new", "2"))
+    store.replace(DEPLOYMENT, [build(10)], "20")
+    assert read_version(store) == 30
+    assert read_version(store, "new") == 31
+
+
+def test_full_list_leaves_other_kinds_alone(store: Store) -> None:
+    store.replace(SERVICE, [], "20")
+    assert read_version(store) == 10
+
+
+def test_empty_list_empties_the_kind(store: Store) -> None:
+    store.replace(DEPLOYMENT, [], "20")
+    assert store.select(DEPLOYMENT) == []
+
+
+def test_managed_fields_are_not_kept_and_the_given_object_is_not_changed() -> None:
+    store, body = Store(), build(1, managedFields=[{"manager": "kubectl"}], labels={"a": "b"})
+    store.put(DEPLOYMENT, body)
+    kept = store.get(DEPLOYMENT, "team", "faq")
+    assert kept is not None
+    assert "managedFields" not in kept["metadata"]
+    assert kept["metadata"]["labels"] == {"a": "b"}
+    assert "managedFields" in body["metadata"]
+
+
+def test_select_of_finds_the_pods_of_one_model_only() -> None:
+    store = Store()
+    for number, (namespace, labels) in enumerate(
+        [
+            ("team", {"scoring.dev/model": "faq"}),
+            ("team", {"scoring.dev/model": "faq"}),
+            ("team", {"scoring.dev/model": "other"}),
+            ("other", {"scoring.dev/model": "faq"}),
+            ("team", {}),
+        ]
+    ):
+        store.put(POD, build(number, f"pod-{number}", str(number), namespace, labels=labels))
+    store.put(POD, build(9, "bare", "9"))
+    names = {body["metadata"]["name"] for body in store.select_of(POD, Key("team", "faq"))}
+    assert names == {"pod-0", "pod-1"}
+
+
+def test_remembered_deletions_are_bounded_and_the_newest_are_kept(store: Store) -> None:
+    for number in range(REMEMBERED_DELETIONS + 5):
+        store.remove(DEPLOYMENT, build(11, uid=f"old-{number}"))
+    store.put(DEPLOYMENT, build(12, uid=f"old-{REMEMBERED_DELETIONS + 4}"))
+    assert read_version(store) == 10

@@ -1,0 +1,311 @@
+"""FAQ matching: the scores stay the pipeline's own, training does not leak, saved models hold trusted types only."""
+
+import itertools
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from scoring_runtime.faq import TRUSTED_TYPES, ColumnSelector, FaqMatcher, Original, PairFeatures, clean_text
+from scoring_runtime.faq.features import FEATURES
+
+FAQ = {
+    "How do I copy an array? I want a second array with the same items.": [
+        "clone an array in javascript",
+        "duplicate a list without changing the first",
+        "let b = a changes a too, how to copy arr",
+        "`slice()` or spread to copy items?",
+    ],
+    "How do I remove an item from an array? I know its value.": [
+        "delete element from array",
+        "drop one entry of a list by value",
+        "js array remove item",
+        "`splice` removes the wrong items",
+    ],
+    "How do I wait for a promise? My variable is a pending Promise.": [
+        "result is Promise { <pending> }",
+        "await does not work in my function",
+        "how to get the value out of a promise",
+        "sleep until fetch is done",
+    ],
+    "What does === mean? Is it other than ==?": [
+        "triple equals or double equals",
+        "== vs === in js",
+        "strict equality operator",
+        "why is 0 == '' true",
+    ],
+}
+ORIGINALS = [Original(id=number, answer_id=f"a{number}", text=text) for number, text in enumerate(FAQ, start=1)]
+TEXTS = list(FAQ)
+WORDS = sorted({word for text in itertools.chain(FAQ, *FAQ.values()) for word in text.split()})
+questions = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
+
+
+def pairs_of(faq: dict[str, list[str]]) -> tuple[pd.DataFrame, pd.Series]:
+    rows = [(question, text, text == own) for own, known in faq.items() for question in known for text in faq]
+    pairs = pd.DataFrame(rows, columns=["Text_x", "Text_y", "Label"])
+    return pairs[["Text_x", "Text_y"]], pairs["Label"].astype(int)
+
+
+def own_pipeline() -> Pipeline:
+    return Pipeline([("features", PairFeatures()), ("scale", StandardScaler()), ("model", LogisticRegression())])
+
+
+def select(column: str, vectorizer: Any) -> Pipeline:
+    return Pipeline([("select", ColumnSelector(column)), ("tfidf", vectorizer)])
+
+
+def reference_pipeline() -> Pipeline:
+    union = FeatureUnion([(column, select(column, TfidfVectorizer())) for column in ("Text_x", "Text_y")])
+    trees = lightgbm.LGBMClassifier(n_estimators=30, min_child_samples=2, verbosity=-1, n_jobs=1)
+    return Pipeline([("features", union), ("model", trees)])
+
+
+def weighted_union() -> Pipeline:
+    parts = [(column, select(column, TfidfVectorizer())) for column in ("Text_y", "Text_x")]
+    union = FeatureUnion([*parts, ("unused", "drop")], transformer_weights={"Text_y": 0.25})
+    return Pipeline([("features", union), ("model", LogisticRegression())])
+
+
+def column_transformer(sparse_threshold: float) -> Pipeline:
+    columns = ColumnTransformer(
+        [
+            ("question", TfidfVectorizer(), "Text_x"),
+            ("original", CountVectorizer(), "Text_y"),
+            ("none", "drop", ["Text_x"]),
+        ],
+        transformer_weights={"original": 2.0},
+        sparse_threshold=sparse_threshold,
+    )
+    return Pipeline([("features", columns), ("model", LogisticRegression())])
+
+
+def length_difference(pairs: pd.DataFrame) -> NDArray[np.float64]:
+    difference = pairs["Text_x"].str.len() - pairs["Text_y"].str.len()
+    return np.asarray(difference, dtype=np.float64)[:, None]
+
+
+class HiddenReader(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Names one column among its parameters and reads another one too."""
+
+    def __init__(self, column: str = "Text_x") -> None:
+        self.column = column
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "HiddenReader":  # noqa: N803
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
+        return length_difference(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def mixing_pipeline(part: Any) -> Pipeline:
+    return Pipeline([("features", FeatureUnion([("difference", part)])), ("model", LogisticRegression())])
+
+
+SPLITTABLE = {
+    "own": own_pipeline(),
+    "reference": reference_pipeline(),
+    "weighted union": weighted_union(),
+    "sparse columns": column_transformer(1.0),
+    "dense columns": column_transformer(0.0),
+}
+OTHERS = {
+    "function": mixing_pipeline(FunctionTransformer(length_difference)),
+    "hidden reader": mixing_pipeline(HiddenReader()),
+    "one step": Pipeline([("all", own_pipeline())]),
+}
+PIPELINES = SPLITTABLE | OTHERS
+
+
+@cache
+def fitted(name: str) -> Pipeline:
+    return PIPELINES[name].fit(*pairs_of(FAQ))
+
+
+def predict(pipeline: Pipeline, question: str, texts: Sequence[str] = TEXTS) -> NDArray[np.float64]:
+    pairs = pd.DataFrame({"Text_x": [question] * len(texts), "Text_y": list(texts)})
+    return np.asarray(pipeline.predict_proba(pairs)[:, -1])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+@settings(max_examples=40, deadline=None)
+@given(question=questions)
+def test_scores_equal_predict_proba_for_any_question(name: str, question: str) -> None:
+    pipeline = fitted(name)
+    np.testing.assert_allclose(
+        FaqMatcher(pipeline, ORIGINALS).score(question), predict(pipeline, question), rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", SPLITTABLE)
+def test_originals_are_computed_once_for_a_splittable_pipeline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    matcher = FaqMatcher(fitted(name), ORIGINALS)
+    cleaned: list[str] = []
+    analyze = TfidfVectorizer.transform
+
+    def record(self: TfidfVectorizer, texts: Any) -> Any:
+        cleaned.extend(texts)
+        return analyze(self, texts)
+
+    monkeypatch.setattr(TfidfVectorizer, "transform", record)
+    matcher.match("copy an array")
+    assert matcher.precomputed
+    assert set(cleaned) == {"copy an array"}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_pipelines_score_all_pairs_and_say_so(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        matcher = FaqMatcher(fitted(name), ORIGINALS)
+    assert not matcher.precomputed
+    assert "transforms all originals again" in caplog.text
+
+
+def test_match_gives_ids_as_they_came_best_first() -> None:
+    matches = FaqMatcher(fitted("own"), ORIGINALS, top=2).match("remove a value from my array")
+    assert matches[0][:2] == (2, "a2")
+    assert len(matches) == 2
+    assert matches[0][2] > matches[1][2]
+    assert all(isinstance(probability, float) and 0 <= probability <= 1 for *_, probability in matches)
+
+
+def test_match_keeps_the_originals_order_for_equal_scores() -> None:
+    twins = [Original(id=name, answer_id=name, text=TEXTS[0]) for name in ("first", "second", "third")]
+    assert [match[0] for match in FaqMatcher(fitted("own"), twins).match("copy")] == ["first", "second", "third"]
+
+
+def test_match_gives_all_originals_when_top_is_larger() -> None:
+    assert len(FaqMatcher(fitted("own"), ORIGINALS, top=50).match("copy")) == len(ORIGINALS)
+
+
+def test_matcher_refuses_no_originals() -> None:
+    with pytest.raises(ValueError, match="there are no originals to match with: give at least one"):
+        FaqMatcher(fitted("own"), [])
+
+
+def test_matcher_refuses_a_top_below_one() -> None:
+    with pytest.raises(ValueError, match="top is 0: the number of answers must be at least 1"):
+        FaqMatcher(fitted("own"), ORIGINALS, top=0)
+
+
+def test_originals_unseen_in_training_are_scored_by_their_own_text() -> None:
+    text = "How do I draw a circle on a canvas?"
+    originals = [*ORIGINALS, Original(id=9, answer_id=9, text=text)]
+    scores = FaqMatcher(fitted("own"), originals).score("draw a circle on a canvas")
+    assert scores.argmax() == len(ORIGINALS)
+    np.testing.assert_allclose(scores, predict(fitted("own"), "draw a circle on a canvas", [*TEXTS, text]), atol=1e-12)
+
+
+def test_training_question_does_not_count_for_itself() -> None:
+    pairs, labels = pairs_of(FAQ)
+    features = PairFeatures()
+    while_training = pd.DataFrame(features.fit_transform(pairs, labels), columns=list(FEATURES))
+    afterwards = pd.DataFrame(features.transform(pairs), columns=list(FEATURES))
+    own = labels == 1
+    assert np.allclose(afterwards.loc[own, ["nearest_word", "nearest_char"]], 1)
+    assert (while_training.loc[own, ["nearest_word", "nearest_char"]] < 0.9).all(axis=None)
+    assert (while_training.loc[own, "ridge"] < afterwards.loc[own, "ridge"]).all()
+
+
+def test_training_features_equal_those_of_a_model_that_never_saw_the_fold() -> None:
+    folds = 4
+    pairs, labels = pairs_of(FAQ)
+    while_training = PairFeatures(folds=folds).fit_transform(pairs, labels)
+    for fold in range(folds):
+        left_out = {question for known in FAQ.values() for question in known[fold::folds]}
+        others = ~pairs["Text_x"].isin(left_out)
+        blind = PairFeatures().fit(pairs[others], labels[others])
+        # Terms and their weights come from all texts; only who repeats what is left out.
+        whole = PairFeatures().fit(pairs, labels)
+        blind.word_, blind.char_ = whole.word_, whole.char_
+        np.testing.assert_allclose(
+            relearn(blind).transform(pairs[~others]), while_training[~others.to_numpy()], rtol=0, atol=1e-9
+        )
+
+
+def relearn(features: PairFeatures) -> PairFeatures:
+    """Recompute the similarities of the known texts with exchanged vectorizers."""
+    word, char = features.word_.transform(features.texts_), features.char_.transform(features.texts_)
+    features.word_by_term_, features.char_by_term_ = word.T.tocsr(), char.T.tocsr()
+    owned = np.eye(len(features.texts_), len(features.originals_))
+    for row, members in enumerate(features.members_[:-1]):
+        owned[members[members < len(owned)], row] = 1
+    similarity = (word @ word.T + char @ char.T).toarray() / 2
+    features.coefficients_ = np.linalg.solve(similarity + features.penalty * np.eye(len(owned)), owned)
+    return features
+
+
+def test_pair_features_refuse_training_without_duplicates() -> None:
+    pairs, labels = pairs_of(FAQ)
+    with pytest.raises(ValueError, match="no pair is labelled 1"):
+        PairFeatures().fit(pairs, labels * 0)
+
+
+def test_pair_features_refuse_more_texts_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring_runtime.faq.features.MAX_KNOWN_TEXTS", 5)
+    with pytest.raises(ValueError, match="20 different texts, 5 at most: keep fewer originals"):
+        PairFeatures().fit(*pairs_of(FAQ))
+
+
+def test_pair_features_learn_from_a_single_original() -> None:
+    text, known = next(iter(FAQ.items()))
+    pairs = pd.DataFrame({"Text_x": known, "Text_y": text})
+    assert np.isfinite(PairFeatures().fit_transform(pairs, np.ones(len(known)))).all()
+
+
+def test_pair_features_can_be_cloned_for_a_search_of_parameters() -> None:
+    assert clone(PairFeatures(penalty=2.0, folds=3)).get_params() == {"penalty": 2.0, "folds": 3}
+
+
+@pytest.mark.parametrize("name", ["own", "reference", "sparse columns"])
+def test_saved_pipeline_loads_with_trusted_types_only(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.skops"
+    skops.io.dump(fitted(name), path)
+    loaded = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    np.testing.assert_array_equal(predict(loaded, "copy of a list"), predict(fitted(name), "copy of a list"))
+    assert FaqMatcher(loaded, ORIGINALS).match("copy") == FaqMatcher(fitted(name), ORIGINALS).match("copy")
+
+
+def test_pipeline_survives_joblib(tmp_path: Path) -> None:
+    joblib.dump(fitted("own"), tmp_path / "pipeline.joblib")
+    loaded = joblib.load(tmp_path / "pipeline.joblib")
+    np.testing.assert_array_equal(predict(loaded, "copy of a list"), predict(fitted("own"), "copy of a list"))
+
+
+def test_trusted_types_hold_no_function() -> None:
+    names = [name.rpartition(".")[2].lstrip("_") for name in TRUSTED_TYPES]
+    assert all(name[0].isupper() or name == "csr_array" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("<p>Copy   an <strong>Array</strong></p>", "copy an array"),
+        ('See <a href="https://example.com/a">this answer</a> or https://example.com/b.', "see this answer or"),
+        ("<pre><code>if (a &lt; b) {}</code></pre>", "if (a < b) {}"),
+        ("use addEventListener", "use addeventlistener add event listener"),
+        ("JavaScript and a===b", "javascript and a===b"),
+        ("", ""),
+    ],
+)
+def test_clean_text_keeps_words_and_code(text: str, cleaned: str) -> None:
+    assert clean_text(text) == cleaned

@@ -1,0 +1,275 @@
+"""The runtime as it runs in a container: a process of its own, its probes, signals and end."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import joblib
+import pytest
+
+from scoring_runtime.artifacts import compute_digest
+
+QUESTION = {"input": "How do I copy an array?"}
+
+# A model that waits until someone writes into a named pipe: no test has to guess how long anything takes.
+WAITING_MODEL = """
+import os
+import numpy as np
+
+class WaitingModel:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def predict_proba(self, pairs):
+        if pairs.Text_x.iloc[0] == "wait":
+            with open(os.path.join(self.folder, "started"), "w"):
+                pass
+            with open(os.path.join(self.folder, "go")):
+                pass
+        return np.full((len(pairs), 2), 0.5)
+
+class WaitingToLoad:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __setstate__(self, state):
+        self.__dict__ = state
+        with open(os.path.join(self.folder, "go")):
+            pass
+
+    def predict_proba(self, pairs):
+        return np.full((len(pairs), 2), 0.5)
+"""
+
+
+class Runtime:
+    """One runtime process and a client for it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.port = find_free_port()
+        command = [sys.executable, "-m", "scoring_runtime"]
+        environment = {**os.environ, "SCORING_PORT": str(self.port), "SCORING_THREADS": "1", **environment}
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
+        self.log: list[str] = []
+
+    def wait_for_log(self, event: str) -> None:
+        """Read the log until a line with this event; the process's end ends the wait."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(line)
+            if json.loads(line)["event"] == event:
+                return
+        raise AssertionError(f"{event!r} never came: {self.log}")
+
+    def wait_for_server(self) -> None:
+        """Return when the server accepts connections."""
+        while True:
+            try:
+                self.client.get("/healthz")
+            except httpx.ConnectError:
+                continue
+            return
+
+    def wait(self) -> int:
+        assert self.process.stdout is not None
+        self.log += self.process.stdout.readlines()
+        return self.process.wait(timeout=60)
+
+    def end(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def find_free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+StartRuntime = Callable[..., Runtime]
+
+
+@pytest.fixture
+def termination_log(tmp_path: Path) -> Path:
+    return tmp_path / "termination-log"
+
+
+@pytest.fixture
+def start_runtime(tmp_path: Path, termination_log: Path) -> Iterator[StartRuntime]:
+    started = []
+
+    def start(uri: str, **variables: str) -> Runtime:
+        base = {"SCORING_MODEL_URI": uri, "SCORING_WORK_DIR": str(tmp_path / "work"), "SCORING_DRAIN_SECONDS": "0"}
+        base["SCORING_TERMINATION_LOG"] = str(termination_log)
+        runtime = Runtime({**base, **variables})
+        started.append(runtime)
+        return runtime
+
+    yield start
+    for runtime in started:
+        runtime.end()
+
+
+@pytest.fixture
+def waiting_model(joblib_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Replace the model of an artifact by one that waits, and return its folder; the pipes lie beside it."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "waiting_model.py").write_text(WAITING_MODEL)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(modules), *sys.path[1:]]))
+    monkeypatch.syspath_prepend(str(modules))
+    os.mkfifo(tmp_path / "started")
+    os.mkfifo(tmp_path / "go")
+
+    def make(class_name: str) -> Path:
+        module: Any = __import__("waiting_model")
+        joblib.dump(getattr(module, class_name)(str(tmp_path)), joblib_folder / "pipeline.joblib")
+        return joblib_folder
+
+    return make
+
+
+def test_a_served_model_scores_until_sigterm_and_exits_with_zero(start_runtime: StartRuntime, faq_folder: Path) -> None:
+    runtime = start_runtime(faq_folder.as_uri())
+    runtime.wait_for_log("ready")
+
+    assert runtime.client.get("/readyz").status_code == 200
+    answer = runtime.client.post("/score", json=QUESTION)
+    assert answer.status_code == 200
+    assert answer.json()["result"][0][0][:2] == [1, "a1"]
+
+    runtime.process.send_signal(signal.SIGTERM)
+    assert runtime.wait() == 0
+
+
+def test_the_server_answers_probes_while_the_model_is_loading(
+    start_runtime: StartRuntime, waiting_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = waiting_model("WaitingToLoad")
+    runtime = start_runtime(folder.as_uri(), SCORING_MODEL_DIGEST=compute_digest(folder))
+    runtime.wait_for_log("the model is being loaded")
+    runtime.wait_for_server()
+
+    assert runtime.client.get("/healthz").status_code == 200
+    for answer in (runtime.client.get("/readyz"), runtime.client.post("/score", json=QUESTION)):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "1"
+        assert answer.json()["error"] == {
+            "code": "NotReady",
+            "message": "Not ready: the model is being loaded. Try again later.",
+        }
+    assert runtime.client.get("/version").json()["model"] is None
+
+    (tmp_path / "go").write_text("")
+    runtime.wait_for_log("ready")
+    assert runtime.client.get("/readyz").status_code == 200
+
+
+def test_sigterm_during_a_request_answers_it_and_says_not_ready_meanwhile(
+    start_runtime: StartRuntime, waiting_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = waiting_model("WaitingModel")
+    digest = compute_digest(folder)
+    runtime = start_runtime(folder.as_uri(), SCORING_MODEL_DIGEST=digest, SCORING_DRAIN_SECONDS="2")
+    runtime.wait_for_log("ready")
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(httpx.post, f"http://127.0.0.1:{runtime.port}/score", json={"input": "wait"}, timeout=60)
+        (tmp_path / "started").read_text()
+        runtime.process.send_signal(signal.SIGTERM)
+
+        while (answer := runtime.client.get("/readyz")).status_code == 200:
+            pass
+        assert answer.json()["error"]["code"] == "NotReady"
+        assert "stopping" in answer.json()["error"]["message"]
+        assert runtime.client.get("/healthz").status_code == 200
+
+        # Let it finish only when the server no longer listens: the request outlives the drain time.
+        while is_listening(runtime.port):
+            pass
+        threading.Thread(target=(tmp_path / "go").write_text, args=("",)).start()
+        assert running.result().status_code == 200
+    assert runtime.wait() == 0
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_process_with_a_termination_message(
+    start_runtime: StartRuntime, faq_folder: Path, termination_log: Path
+) -> None:
+    runtime = start_runtime(faq_folder.as_uri(), SCORING_MODEL_DIGEST="sha256:" + "0" * 64)
+
+    assert runtime.wait() == 1
+    line = termination_log.read_text()
+    assert line.count("\n") == 1
+    message = json.loads(line)
+    assert message["code"] == "DigestMismatch"
+    assert compute_digest(faq_folder) in message["message"]
+    assert all(json.loads(logged) for logged in runtime.log)
+
+
+def test_a_bad_setting_ends_the_process_and_names_the_variable(
+    start_runtime: StartRuntime, faq_folder: Path, termination_log: Path
+) -> None:
+    runtime = start_runtime(faq_folder.as_uri(), SCORING_THREADS="abc")
+
+    assert runtime.wait() == 1
+    assert json.loads(termination_log.read_text()) == {
+        "code": "InvalidSettings",
+        "message": "SCORING_THREADS is 'abc': input should be a valid integer, unable to parse string as an integer. "
+        "Correct it in the container's environment.",
+    }
+
+
+def test_credentials_of_the_uri_appear_nowhere(start_runtime: StartRuntime, termination_log: Path) -> None:
+    port = find_free_port()
+    runtime = start_runtime(f"https://user:hunter2@127.0.0.1:{port}/model.tar?signature=hunter3")
+
+    assert runtime.wait() == 1
+    assert json.loads(termination_log.read_text())["code"] == "FetchFailed"
+    everything = "".join(runtime.log) + termination_log.read_text()
+    assert f"https://127.0.0.1:{port}/model.tar" in everything
+    assert "hunter" not in everything
+
+
+def find_worker(runtime: Runtime) -> int:
+    runtime.wait_for_log("the model is being fetched and verified")
+    children = Path(f"/proc/{runtime.process.pid}/task/{runtime.process.pid}/children").read_text().split()
+    return int(children[-1])
+
+
+def test_a_worker_that_is_killed_ends_the_process_with_one(start_runtime: StartRuntime, faq_folder: Path) -> None:
+    runtime = start_runtime(faq_folder.as_uri())
+    os.kill(find_worker(runtime), signal.SIGKILL)
+    assert runtime.wait() == 1
+
+
+def test_a_worker_ends_when_its_supervisor_is_killed(start_runtime: StartRuntime, faq_folder: Path) -> None:
+    runtime = start_runtime(faq_folder.as_uri())
+    worker = os.pidfd_open(find_worker(runtime))
+    runtime.process.kill()
+
+    # Readable once the process has ended.
+    assert select.select([worker], [], [], 60)[0] == [worker]
+    os.close(worker)
