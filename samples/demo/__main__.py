@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
 from local_cluster.commands import run
 from local_cluster.errors import LocalClusterError
 from local_cluster.steps import step
-from rich.console import Console
 from samples.demo.clusters import ROOT, Choice, Cluster, DemoError, open_cluster
 from samples.demo.install import install_operator
 from samples.demo.questions import QUESTIONS, ask, forward_service, show_matches

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 from rich.console import Console
 from rich.table import Table
+
 from samples.demo.clusters import Cluster, DemoError
 
 QUESTIONS = (

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from samples.demo.clusters import Cluster
 
 Manifest = dict[str, Any]
