@@ -1,12 +1,16 @@
 """The table of contents: which watches feed the work queue, and how the operator starts, stops and shows that it lives."""
 
+import dataclasses
 import logging
+import os
+import socket
 from typing import Any
 
 import kopf
 from pydantic import ValidationError
 
 from scoring_operator.api import GROUP, VERSION, describe_fields
+from scoring_operator.errors import ClusterError
 from scoring_operator.kinds import KINDS_BY_NAME, WATCHED, select_managed
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
@@ -19,18 +23,23 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
     """Return kopf's registry with our handlers: one for all objects, since every cause leads to the same reconcile."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=START_RETRY_SECONDS)
+    @kopf.on.startup(registry=registry, id="start")
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
-        await work.start()
+        try:
+            await work.start()
+        except ClusterError as error:
+            raise kopf.TemporaryError(str(error), delay=START_RETRY_SECONDS) from None
 
-    @kopf.on.cleanup(registry=registry)
+    @kopf.on.cleanup(registry=registry, id="stop")
     async def stop(**_: Any) -> None:
         await work.stop()
 
-    @kopf.on.login(registry=registry)
+    @kopf.on.login(registry=registry, id="login")
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        account = kopf.login_with_service_account(**kwargs)
+        # kopf takes the API server's DNS name; the address that every pod is given works in a cluster without DNS too.
+        return dataclasses.replace(account, server=find_server()) if account else kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.probe(registry=registry, id="longestRunSeconds")
     async def probe(**_: Any) -> float:
@@ -46,6 +55,12 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
         work.observe(KINDS_BY_NAME[body["kind"]], dict(body), is_deleted=event["type"] == "DELETED")
 
     return registry
+
+
+def find_server() -> str:
+    """Return the URL of the API server that the kubelet gives each container in its environment."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
@@ -74,6 +89,7 @@ def run() -> None:
     log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.PLAIN
     kopf.configure(debug=settings.log_level == "debug", log_format=log_format)
     logging.getLogger().setLevel(settings.log_level.upper())
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # one line for each probe
     if settings.log_level != "debug":
         # One line for every event of every watched object: what follows from it is logged by us.
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
@@ -81,5 +97,7 @@ def run() -> None:
         registry=build_registry(Work(settings)),
         clusterwide=True,
         standalone=True,
+        # By default kopf takes the user's name, which a container's numeric user has not.
+        identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )

@@ -1,61 +1,13 @@
-"""The API: frozen models of ScoringModel and HardwareClass (scoring.dev/v1beta1).
+"""ScoringModel: the model, its hardware, its replicas and its endpoint; and its status."""
 
-The CRDs in crds/ are generated from these (see `crds`): a field, its default, its limits and its text for `kubectl explain` stand here and only here.
-"""
+from typing import Annotated, Literal
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
-from pydantic.alias_generators import to_camel
-
-from scoring_operator.errors import ModelProblem
-
-GROUP = "scoring.dev"
-VERSION = "v1beta1"
-API_VERSION = f"{GROUP}/{VERSION}"
-
-Manifest: TypeAlias = dict[str, Any]
-"""A Kubernetes object as the API server speaks it: plain dictionaries and lists."""
+from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, cel, validated
 
 RESERVED_VARIABLES = r"^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$"
 """Variables of the runtime contract that follow from other fields."""
-
-
-def cel(rule: str, message: str) -> dict[str, str]:
-    """Return one validation rule for `x-kubernetes-validations`: a CEL expression that must hold, and what to say when it does not."""
-    return {"rule": rule, "message": message}
-
-
-def validated(*rules: dict[str, str]) -> dict[str, Any]:
-    """Return the schema extension that carries `rules`."""
-    return {"x-kubernetes-validations": list(rules)}
-
-
-class ApiModel(BaseModel):
-    """Base of all API types: camelCase on the wire, immutable, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-Quantity = Annotated[
-    int | str,
-    WithJsonSchema(
-        {
-            "x-kubernetes-int-or-string": True,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "maxLength": 32,
-            "pattern": r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
-        }
-    ),
-]
-"""A Kubernetes quantity: 2, 500m, 4Gi."""
-
-Quantities = Annotated[Mapping[str, Quantity], Field(max_length=16)]
-
-DnsName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-Label = Annotated[str, Field(max_length=63)]
-Image = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class ModelSource(ApiModel):
@@ -146,28 +98,6 @@ class Endpoint(ApiModel):
     )
 
 
-class Resources(ApiModel):
-    """Compute resources of one replica."""
-
-    model_config = ConfigDict(
-        json_schema_extra=validated(
-            cel(
-                "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
-                "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
-                "requests must not be above limits",
-            )
-        )
-    )
-
-    requests: Quantities | None = Field(
-        None, description="What one replica is given for certain, such as cpu: 1 and memory: 2Gi."
-    )
-    limits: Quantities | None = Field(
-        None,
-        description="What one replica must not exceed. The CPU limit, rounded up, is the number of threads of the numerical libraries.",
-    )
-
-
 class EnvironmentVariable(ApiModel):
     """One environment variable of the runtime's container."""
 
@@ -224,58 +154,6 @@ class ScoringModelSpec(ApiModel):
     runtime: Runtime = Field(Runtime(), description="Overrides of the serving runtime.")
 
 
-class Accelerator(ApiModel):
-    """An accelerator that each replica has for itself."""
-
-    resource: str = Field(
-        "nvidia.com/gpu",
-        max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
-        description="The extended resource that nodes advertise for it.",
-    )
-    count: int = Field(1, ge=1, le=64, description="Accelerators per replica.")
-
-
-class Toleration(ApiModel):
-    """A taint that replicas tolerate, as in a pod."""
-
-    key: str | None = Field(
-        None, max_length=253, description="Key of the taint; left out with operator Exists, every key."
-    )
-    operator: Literal["Exists", "Equal"] = Field("Equal", description="Exists: any value. Equal: this value.")
-    value: str | None = Field(None, max_length=63, description="Value of the taint, with operator Equal.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="Effect of the taint; left out, every effect."
-    )
-    toleration_seconds: int | None = Field(
-        None,
-        ge=0,
-        description="With effect NoExecute: seconds that a replica stays on a node with the taint; left out, for ever.",
-    )
-
-
-class HardwareClassSpec(ApiModel):
-    """What one replica gets, and on which nodes it runs."""
-
-    default: bool = Field(
-        False, description="Use this class for the ScoringModels that name none. At most one class should be marked."
-    )
-    resources: Resources = Field(description="Requests and limits of one replica.")
-    accelerator: Accelerator | None = Field(None, description="The accelerator of each replica, such as one GPU.")
-    node_selector: Annotated[Mapping[str, Label], Field(max_length=32)] | None = Field(
-        None, description="Labels that a node must have."
-    )
-    tolerations: tuple[Toleration, ...] = Field((), max_length=32, description="Taints that replicas tolerate.")
-    runtime_class_name: DnsName | None = Field(None, description="RuntimeClass of the pods, such as nvidia.")
-    priority_class_name: DnsName | None = Field(None, description="PriorityClass of the pods.")
-    image: Image | None = Field(
-        None, description="Image of the serving runtime on this hardware, instead of the operator's own for the format."
-    )
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="Threads of the numerical libraries. Left out: the CPU limit, rounded up."
-    )
-
-
 class Condition(ApiModel):
     """One aspect of the state, as kstatus, Argo CD, Flux and `kubectl wait` read it."""
 
@@ -305,38 +183,6 @@ class ScoringModelStatus(ApiModel):
     hardware_class: str | None = Field(None, description="The HardwareClass in use.")
 
 
-class Metadata(BaseModel):
-    """The part of an object's metadata that the operator reads."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    uid: str
-    namespace: str | None = None
-    generation: int = 0
-
-
-class ApiObject(BaseModel):
-    """Base of the two kinds: metadata and spec; apiVersion, kind and status are not read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    metadata: Metadata
-
-    @classmethod
-    def parse(cls, body: Manifest) -> Self:
-        """Return the object; what is read is not trusted, although the API server has checked it already.
-
-        Raises ModelProblem InvalidSpec, naming each field at fault.
-        """
-        try:
-            return cls.model_validate(body)
-        except ValidationError as error:
-            raise ModelProblem(
-                "InvalidSpec", f"{cls.__name__} {body['metadata']['name']}: {describe_fields(error)}."
-            ) from error
-
-
 class ScoringModel(ApiObject):
     """A model artifact served at a scoring endpoint on hardware of a class."""
 
@@ -351,21 +197,3 @@ class ScoringModel(ApiObject):
     def namespace(self) -> str:
         """Namespace of the model and of each object that belongs to it."""
         return self.metadata.namespace or "default"
-
-
-class HardwareClass(ApiObject):
-    """A kind of hardware that models run on: resources, accelerator and nodes. Owned by the platform team."""
-
-    spec: HardwareClassSpec
-
-    @property
-    def name(self) -> str:
-        """Name of the class."""
-        return self.metadata.name
-
-
-def describe_fields(error: ValidationError) -> str:
-    """Return one line that names each field at fault and what is wrong with it; values are left out, as they may be secret."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_url=False)
-    )

@@ -1,0 +1,44 @@
+{{/* Name of all objects of the release: the release's own where it tells enough. */}}
+{{- define "scoring-operator.fullname" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that select the operator's pods; a Deployment's can never change, so they are few. */}}
+{{- define "scoring-operator.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Labels of every object of the chart. The operator's own label value managed-by=scoring-operator is for its children only. */}}
+{{- define "scoring-operator.labels" -}}
+{{ include "scoring-operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "scoring-operator.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "scoring-operator.fullname" .) -}}
+{{- end -}}
+
+{{/* The operator's image: by digest where one is given. */}}
+{{- define "scoring-operator.image" -}}
+{{- $repository := required "image.repository: name the operator's image, such as registry.example.com/scoring-operator" .Values.image.repository -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The runtime's images as JSON. */}}
+{{- define "scoring-operator.runtimeImages" -}}
+{{- if not .Values.runtimeImages -}}
+{{- fail "runtimeImages: name the serving runtime's image for each model format you serve, such as {sklearn: registry.example.com/scoring-runtime-sklearn:0.1.0}" -}}
+{{- end -}}
+{{- toJson .Values.runtimeImages -}}
+{{- end -}}

@@ -1,0 +1,39 @@
+"""Chooses the ports of a cluster: free now, not those of another cluster, and outside the range for outgoing connections."""
+
+import socket
+from collections.abc import Iterable, Sequence
+
+from local_cluster.errors import LocalClusterError
+
+CONTROL_PLANE_PORTS = (
+    "kube-apiserver",
+    "etcd",
+    "etcd-peer",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok-controller",
+    "metrics-server",
+)
+RANGE = range(21000, 29000)
+"""Below 32768, from where Linux takes the ports of outgoing connections, and below the NodePorts (30000 to 32767)."""
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether nothing listens on the port of an address of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def choose_ports(names: Sequence[str], taken: Iterable[int]) -> dict[str, int]:
+    """A free port for each name, none of those taken."""
+    closed = set(taken)
+    candidates = (port for port in RANGE if port not in closed and is_free(port))
+    chosen = dict(zip(names, candidates, strict=False))
+    if len(chosen) < len(names):
+        raise LocalClusterError(f"no free ports left between {RANGE.start} and {RANGE.stop - 1}")
+    return chosen

@@ -1,0 +1,122 @@
+"""The programs of a cluster: which versions, where they are published, and from which Go packages they can be built."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_cluster.errors import ProgramUnavailable
+from local_cluster.state import REPOSITORY, cache_folder
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def architecture() -> str:
+    """The machine's architecture in Go's words; ProgramUnavailable for one without published programs."""
+    try:
+        return ARCHITECTURES[platform.machine()]
+    except KeyError as error:
+        raise ProgramUnavailable(f"no programs for {platform.machine()}; x86_64 and aarch64 have them") from error
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published version of a project and the programs in it.
+
+    `download` is the address of one program or of an archive that holds it; `{name}`, `{version}` and `{arch}` are
+    filled in. The checksum is published beside it (`.sha256`), or, for GitHub, in the release's own listing.
+    """
+
+    project: str
+    version: str
+    packages: dict[str, str]
+    download: str
+    member: str = ""
+    linker_flags: str = "-s -w"
+
+    @property
+    def folder(self) -> Path:
+        """Where the programs of this version are kept."""
+        return cache_folder() / "programs" / f"{self.project}-{self.version}"
+
+    @property
+    def module_folder(self) -> Path:
+        """The Go module that pins the sources of this version."""
+        return REPOSITORY / "local_cluster" / "tools" / self.project
+
+    def path(self, name: str) -> Path:
+        """Where one program is kept, whether it is there or not."""
+        return self.folder / name
+
+    def url(self, name: str) -> str:
+        """Where one program, or the archive that holds it, is published."""
+        return self.download.format(name=name, version=self.version, arch=architecture())
+
+    def member_path(self, name: str) -> str:
+        """The program's path in the archive; empty when no archive is published."""
+        return self.member.format(name=name, version=self.version, arch=architecture())
+
+
+KUBERNETES_VERSION = "v1.36.3"
+_COMPONENT = "k8s.io/component-base/version"
+
+KUBERNETES = Release(
+    "kubernetes",
+    KUBERNETES_VERSION,
+    {
+        name: f"k8s.io/kubernetes/cmd/{name}"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+    },
+    "https://dl.k8s.io/{version}/bin/linux/{arch}/{name}",
+    linker_flags=(
+        f"-s -w -X {_COMPONENT}.gitVersion={KUBERNETES_VERSION} -X {_COMPONENT}.gitMajor=1"
+        f" -X {_COMPONENT}.gitMinor=36 -X {_COMPONENT}.gitTreeState=clean"
+    ),
+)
+ETCD = Release(
+    "etcd",
+    "v3.6.16",
+    {"etcd": "go.etcd.io/etcd/server/v3"},
+    "https://github.com/etcd-io/etcd/releases/download/{version}/etcd-{version}-linux-{arch}.tar.gz",
+    member="etcd-{version}-linux-{arch}/{name}",
+)
+KWOK = Release(
+    "kwok",
+    "v0.7.0",
+    {"kwok": "sigs.k8s.io/kwok/cmd/kwok", "kwokctl": "sigs.k8s.io/kwok/cmd/kwokctl"},
+    "https://github.com/kubernetes-sigs/kwok/releases/download/{version}/{name}-linux-{arch}",
+)
+METRICS_SERVER = Release(
+    "metrics-server",
+    "v0.9.0",
+    {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+    "https://github.com/kubernetes-sigs/metrics-server/releases/download/{version}/{name}-linux-{arch}",
+)
+HELM = Release(
+    "helm",
+    "v3.22.0",
+    {"helm": "helm.sh/helm/v3/cmd/helm"},
+    "https://get.helm.sh/helm-{version}-linux-{arch}.tar.gz",
+    member="linux-{arch}/{name}",
+)
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM)
+
+CONTROL_PLANE_PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "kwok",
+    "kwokctl",
+    "metrics-server",
+)
+NODE_PROGRAMS = ("kubelet", "kube-proxy")
+
+
+def find_release(name: str) -> Release:
+    """The release that holds a program; ProgramUnavailable for an unknown name."""
+    for release in RELEASES:
+        if name in release.packages:
+            return release
+    known = ", ".join(sorted(name for release in RELEASES for name in release.packages))
+    raise ProgramUnavailable(f"no program {name!r}; there are {known}")

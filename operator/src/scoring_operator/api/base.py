@@ -1,0 +1,113 @@
+"""What both kinds are made of: rules, quantities, resources, and how an object is parsed."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from scoring_operator.errors import ModelProblem
+
+GROUP = "scoring.dev"
+VERSION = "v1beta1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+Manifest: TypeAlias = dict[str, Any]
+"""A Kubernetes object as the API server speaks it: plain dictionaries and lists."""
+
+
+def cel(rule: str, message: str) -> dict[str, str]:
+    """Return one validation rule for `x-kubernetes-validations`: a CEL expression that must hold, and what to say when it does not."""
+    return {"rule": rule, "message": message}
+
+
+def validated(*rules: dict[str, str]) -> dict[str, Any]:
+    """Return the schema extension that carries `rules`."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+class ApiModel(BaseModel):
+    """Base of all API types: camelCase on the wire, immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+Quantity = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 32,
+            "pattern": r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        }
+    ),
+]
+"""A Kubernetes quantity: 2, 500m, 4Gi."""
+
+Quantities = Annotated[Mapping[str, Quantity], Field(max_length=16)]
+
+DnsName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Label = Annotated[str, Field(max_length=63)]
+Image = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Resources(ApiModel):
+    """Compute resources of one replica."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            cel(
+                "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+                "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
+                "requests must not be above limits",
+            )
+        )
+    )
+
+    requests: Quantities | None = Field(
+        None, description="What one replica is given for certain, such as cpu: 1 and memory: 2Gi."
+    )
+    limits: Quantities | None = Field(
+        None,
+        description="What one replica must not exceed. The CPU limit, rounded up, is the number of threads of the numerical libraries.",
+    )
+
+
+class Metadata(BaseModel):
+    """The part of an object's metadata that the operator reads."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    uid: str
+    namespace: str | None = None
+    generation: int = 0
+
+
+class ApiObject(BaseModel):
+    """Base of the two kinds: metadata and spec; apiVersion, kind and status are not read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    metadata: Metadata
+
+    @classmethod
+    def parse(cls, body: Manifest) -> Self:
+        """Return the object; what is read is not trusted, although the API server has checked it already.
+
+        Raises ModelProblem InvalidSpec, naming each field at fault.
+        """
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            raise ModelProblem(
+                "InvalidSpec", f"{cls.__name__} {body['metadata']['name']}: {describe_fields(error)}."
+            ) from error
+
+
+def describe_fields(error: ValidationError) -> str:
+    """Return one line that names each field at fault and what is wrong with it; values are left out, as they may be secret."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_url=False)
+    )
