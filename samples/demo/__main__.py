@@ -20,7 +20,8 @@ NAMESPACE = "scoring-demo"
 ARTIFACT = "faq/javascript-faq.tar"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(highlight=False)
+# Not narrower than the FAQs' titles when the output is not a terminal.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 On = Annotated[
     Choice, typer.Option("--cluster", help="local: made on this machine; kind; current: what kubectl points to.")
 ]
@@ -107,20 +108,22 @@ def wait_until_ready(cluster: Cluster) -> None:
 
 def tell_more(cluster: Cluster) -> None:
     """Print how to ask more questions and how to take all of it down."""
-    kubectl = f"{cluster.shell_command} --namespace {NAMESPACE}"
     down = {
         Choice.LOCAL: "make cluster-down",
         Choice.KIND: "make cluster-down CLUSTER=kind",
         Choice.CURRENT: f"kubectl delete namespace {NAMESPACE} && helm uninstall scoring-operator --namespace scoring-system",
     }
+    if cluster.shell_setup:
+        console.print("[bold]To use kubectl on this cluster:[/bold]")
+        console.print(f"  {cluster.shell_setup}", soft_wrap=True)
     console.print("[bold]To ask more:[/bold]")
-    console.print(f"  {kubectl} port-forward service/faq 8080:80 &", soft_wrap=True)
+    console.print(f"  kubectl --namespace {NAMESPACE} port-forward service/faq 8080:80 &", soft_wrap=True)
     ask_command = (
         """curl localhost:8080/score -H 'Content-Type: application/json' -d '{"input": "how do I copy an array?"}'"""
     )
     console.print(f"  {ask_command}", soft_wrap=True, markup=False)
     console.print("[bold]To look around:[/bold]")
-    console.print(f"  {kubectl} describe scoringmodel faq", soft_wrap=True)
+    console.print(f"  kubectl --namespace {NAMESPACE} describe scoringmodel faq", soft_wrap=True)
     console.print("[bold]To take it down:[/bold]")
     console.print(f"  {down[cluster.choice]}", soft_wrap=True)
 

@@ -41,9 +41,11 @@ class Cluster:
     kubeconfig: Path | None
 
     @property
-    def shell_command(self) -> str:
-        """What a user types in front of the arguments of kubectl."""
-        return "kubectl" if self.kubeconfig is None else f"{self.kubectl_program} --kubeconfig {self.kubeconfig}"
+    def shell_setup(self) -> str | None:
+        """What a user types once so that `kubectl` speaks to this cluster; None when it does already."""
+        if self.kubeconfig is None:
+            return None
+        return f"export KUBECONFIG={self.kubeconfig} PATH={Path(self.kubectl_program).parent}:$PATH"
 
     def build_command(self, program: str, arguments: Sequence[str]) -> list[str]:
         """Return a command line of kubectl or helm for this cluster."""

@@ -66,7 +66,7 @@ def show_matches(
     console: Console, question: str, matches: Sequence[Sequence[object]], answers: Mapping[str, Mapping[str, str]]
 ) -> None:
     """Print the FAQs that match a question, with their scores."""
-    table = Table(title=f"“{question}”", title_justify="left", title_style="bold", width=100)
+    table = Table(title=f"“{question}”", title_justify="left", title_style="bold")
     table.add_column("score", justify="right")
     table.add_column("FAQ")
     for _, answer_id, score in matches:

@@ -89,7 +89,8 @@ def run() -> None:
     log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.PLAIN
     kopf.configure(debug=settings.log_level == "debug", log_format=log_format)
     logging.getLogger().setLevel(settings.log_level.upper())
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # one line for each probe
+    for name in ("aiohttp.access", "kopf.activities.probe"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # one line for each probe
     if settings.log_level != "debug":
         # One line for every event of every watched object: what follows from it is logged by us.
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)

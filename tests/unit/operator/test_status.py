@@ -1,0 +1,309 @@
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring_operator.api import Manifest, ScoringModelStatus
+from scoring_operator.errors import ModelProblem
+from scoring_operator.status import Observation, build_status, has_turned
+
+Build = Callable[..., Manifest]
+
+NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
+NOW_TEXT = "2026-11-24T12:00:00Z"
+EARLIER = "2026-11-20T08:00:00Z"
+SERVICE: Manifest = {"metadata": {"name": "faq", "namespace": "team"}, "spec": {"type": "ClusterIP"}}
+LOAD_BALANCER: Manifest = {**SERVICE, "spec": {"type": "LoadBalancer"}}
+CRASHED = {
+    "containerStatuses": [
+        {
+            "name": "runtime",
+            "image": "r",
+            "state": {},
+            "lastState": {
+                "terminated": {"exitCode": 1, "message": '{"code": "DigestMismatch", "message": "Not the bytes."}'}
+            },
+        }
+    ]
+}
+
+
+def find_conditions(observation: Observation) -> dict[str, Manifest]:
+    """Return the conditions by type."""
+    return {condition["type"]: condition for condition in build_status(observation, NOW)["conditions"]}
+
+
+def read_ready(observation: Observation) -> tuple[str, str, str]:
+    """Return status, reason and message of Ready."""
+    ready = find_conditions(observation)["Ready"]
+    return ready["status"], ready["reason"], ready["message"]
+
+
+@pytest.fixture
+def model(build_body: Build) -> Manifest:
+    return build_body()
+
+
+def test_serving_model_has_the_whole_status(model: Manifest, build_deployment: Build) -> None:
+    status = build_status(Observation(model, build_deployment(2), SERVICE, hardware_class="cpu"), NOW)
+    assert status == {
+        "observedGeneration": 3,
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "observedGeneration": 3,
+                "lastTransitionTime": NOW_TEXT,
+                "reason": "Serving",
+                "message": "2 of 2 replicas ready.",
+            }
+        ],
+        "url": "http://faq.team.svc",
+        "replicas": 2,
+        "readyReplicas": 2,
+        "selector": "scoring.dev/model=faq",
+        "hardwareClass": "cpu",
+    }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"observedGeneration": 3}, "2 of 2 replicas ready; the newest generation is rolling out."),
+        ({"updatedReplicas": 1}, "2 of 2 replicas ready; the newest generation is rolling out."),
+        ({"reason": "ReplicaSetUpdated"}, "2 of 2 replicas ready; the newest generation is rolling out."),
+        (
+            {"conditions": [], "readyReplicas": 0},
+            "0 of 2 replicas ready; the newest generation is rolling out.",
+        ),
+    ],
+)
+def test_ready_is_unknown_while_the_newest_generation_rolls_out(
+    model: Manifest, build_deployment: Build, numbers: dict[str, Any], message: str
+) -> None:
+    observation = Observation(model, build_deployment(**numbers), SERVICE)
+    assert read_ready(observation) == ("Unknown", "RollingOut", message)
+
+
+def test_ready_is_unknown_while_there_is_no_deployment_yet(model: Manifest) -> None:
+    observation = Observation(model)
+    assert read_ready(observation)[:2] == ("Unknown", "RollingOut")
+    status = build_status(observation, NOW)
+    assert (status["replicas"], status["readyReplicas"]) == (0, 0)
+    assert not {"url", "hardwareClass"} & status.keys()
+
+
+def test_deployment_that_nobody_has_looked_at_yet_rolls_out(model: Manifest, build_deployment: Build) -> None:
+    deployment = build_deployment()
+    del deployment["status"]
+    assert read_ready(Observation(model, deployment, SERVICE))[1] == "RollingOut"
+
+
+def test_failing_new_generation_is_blamed_although_old_replicas_answer(
+    model: Manifest, build_deployment: Build, build_pod: Build
+) -> None:
+    deployment = build_deployment(updatedReplicas=1, reason="ReplicaSetUpdated")
+    observation = Observation(model, deployment, SERVICE, [build_pod(**CRASHED)])
+    assert read_ready(observation) == ("False", "DigestMismatch", "Not the bytes.")
+
+
+def test_one_of_two_replicas_down_stays_ready_with_the_reason_in_the_message(
+    model: Manifest, build_deployment: Build, build_pod: Build
+) -> None:
+    pods = [build_pod("faq-1", conditions=[{"type": "Ready", "status": "True"}]), build_pod("faq-2", **CRASHED)]
+    observation = Observation(model, build_deployment(2, readyReplicas=1), SERVICE, pods)
+    assert read_ready(observation) == ("True", "Serving", "1 of 2 replicas ready. Not the bytes.")
+    assert find_conditions(observation).keys() == {"Ready"}
+
+
+def test_no_replica_ready_is_blamed_on_the_problem(model: Manifest, build_deployment: Build, build_pod: Build) -> None:
+    deployment = build_deployment(2, readyReplicas=0)
+    assert read_ready(Observation(model, deployment, SERVICE, [build_pod(**CRASHED)]))[:2] == (
+        "False",
+        "DigestMismatch",
+    )
+    assert read_ready(Observation(model, deployment, SERVICE)) == (
+        "False",
+        "ReplicasUnavailable",
+        "0 of 2 replicas ready.",
+    )
+
+
+def test_ready_replicas_left_out_by_the_server_are_none(model: Manifest, build_deployment: Build) -> None:
+    deployment = build_deployment(1)
+    del deployment["status"]["readyReplicas"]
+    status = build_status(Observation(model, deployment, SERVICE), NOW)
+    assert status["readyReplicas"] == 0
+    assert status["conditions"][0]["reason"] == "ReplicasUnavailable"
+
+
+def test_scaled_to_zero_is_ready(model: Manifest, build_deployment: Build) -> None:
+    deployment = build_deployment(0)
+    deployment["status"] = {"observedGeneration": 4, "conditions": deployment["status"]["conditions"]}
+    observation = Observation(model, deployment, SERVICE)
+    assert read_ready(observation) == (
+        "True",
+        "ScaledToZero",
+        "No replicas, as asked for; scale up to get answers.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "url"),
+    [
+        (SERVICE, "http://faq.team.svc"),
+        ({**LOAD_BALANCER, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}, "http://192.0.2.7"),
+        (
+            {**LOAD_BALANCER, "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}, {"ip": "x"}]}}},
+            "http://lb.example.com",
+        ),
+    ],
+)
+def test_url_is_where_the_service_answers(
+    model: Manifest, build_deployment: Build, service: Manifest, url: str
+) -> None:
+    status = build_status(Observation(model, build_deployment(), service), NOW)
+    assert status["url"] == url
+    assert status["conditions"][0]["status"] == "True"
+
+
+@pytest.mark.parametrize("status", [{}, {"loadBalancer": {}}, {"loadBalancer": {"ingress": []}}])
+def test_load_balancer_without_address_is_not_ready(
+    model: Manifest, build_deployment: Build, status: dict[str, Any]
+) -> None:
+    observation = Observation(model, build_deployment(), {**LOAD_BALANCER, "status": status})
+    assert read_ready(observation) == (
+        "False",
+        "LoadBalancerPending",
+        "The Service has no address yet; a load balancer of the cluster has to give one. Without any, use endpoint.type ClusterIP.",
+    )
+    assert find_conditions(observation).keys() == {"Ready", "Reconciling"}
+    assert "url" not in build_status(observation, NOW)
+
+
+@pytest.mark.parametrize(("stalled", "beside"), [(True, "Stalled"), (False, "Reconciling")])
+def test_problem_of_the_model_is_stalled_or_reconciling(
+    model: Manifest, build_deployment: Build, stalled: bool, beside: str
+) -> None:
+    problem = ModelProblem("InvalidSpec", "spec.replicas: too many.", stalled=stalled)
+    conditions = find_conditions(Observation(model, build_deployment(), SERVICE, problem=problem))
+    assert conditions.keys() == {"Ready", beside}
+    for condition in conditions.values():
+        assert (condition["reason"], condition["message"]) == ("InvalidSpec", "spec.replicas: too many.")
+    assert [condition["status"] for condition in conditions.values()] == ["False", "True"]
+
+
+def test_progress_deadline_turns_a_roll_out_stalled(model: Manifest, build_deployment: Build) -> None:
+    observation = Observation(model, build_deployment(reason="ProgressDeadlineExceeded"), SERVICE)
+    assert read_ready(observation)[:2] == ("False", "ProgressDeadlineExceeded")
+    assert find_conditions(observation).keys() == {"Ready", "Stalled"}
+
+
+def describe_known(status: str) -> Manifest:
+    return {
+        "hardwareClass": "gpu",
+        "conditions": [
+            {"type": "Ready", "status": status, "reason": "Old", "message": "old", "lastTransitionTime": EARLIER}
+        ],
+    }
+
+
+@pytest.mark.parametrize(("known", "time"), [("True", EARLIER), ("False", NOW_TEXT), ("Unknown", NOW_TEXT)])
+def test_transition_time_moves_only_when_the_status_of_the_condition_does(
+    build_body: Build, build_deployment: Build, known: str, time: str
+) -> None:
+    body = build_body(status=describe_known(known))
+    ready = find_conditions(Observation(body, build_deployment(), SERVICE))["Ready"]
+    assert ready["lastTransitionTime"] == time
+    assert ready["reason"] == "Serving"
+
+
+def test_status_stays_the_same_when_it_is_built_again_later(build_body: Build, build_deployment: Build) -> None:
+    """Otherwise each reconcile would write it anew."""
+    for deployment in (build_deployment(), build_deployment(updatedReplicas=1), None):
+        first = build_status(Observation(build_body(), deployment, SERVICE), NOW)
+        later = NOW + datetime.timedelta(hours=1)
+        assert build_status(Observation(build_body(status=first), deployment, SERVICE), later) == first
+
+
+def test_class_used_last_is_kept_while_none_can_be_chosen(build_body: Build) -> None:
+    problem = ModelProblem("HardwareClassNotFound", "There is none.")
+    status = build_status(Observation(build_body(status=describe_known("True")), problem=problem), NOW)
+    assert status["hardwareClass"] == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "reason", "turned"),
+    [
+        ({}, "Unknown", "RollingOut", True),
+        (("Unknown", "RollingOut"), "Unknown", "RollingOut", False),
+        (("Unknown", "RollingOut"), "True", "Serving", True),
+        (("False", "FetchFailed"), "False", "DigestMismatch", True),
+    ],
+)
+def test_event_is_due_when_ready_turns_or_has_another_reason(
+    before: tuple[str, str] | dict[str, str], status: str, reason: str, turned: bool
+) -> None:
+    def describe(ready_status: str, ready_reason: str) -> Manifest:
+        return {"conditions": [{"type": "Ready", "status": ready_status, "reason": ready_reason, "message": "any"}]}
+
+    known = describe(*before) if isinstance(before, tuple) else before
+    assert has_turned(known, describe(status, reason)) is turned
+
+
+numbers = st.integers(0, 4)
+deployments = st.builds(
+    lambda wished, observed, reason, counts: {
+        "metadata": {"name": "faq", "namespace": "team", "generation": 5},
+        "spec": {"replicas": wished},
+        "status": {
+            "observedGeneration": observed,
+            "conditions": [{"type": "Progressing", "status": "True", "reason": reason}] if reason else [],
+            **counts,
+        },
+    },
+    wished=numbers,
+    observed=st.integers(3, 5),
+    reason=st.sampled_from(
+        [None, "NewReplicaSetCreated", "ReplicaSetUpdated", "NewReplicaSetAvailable", "ProgressDeadlineExceeded"]
+    ),
+    counts=st.dictionaries(
+        st.sampled_from(["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]), numbers
+    ),
+)
+problems = st.none() | st.builds(ModelProblem, st.just("Rejected"), st.just("No."), st.booleans())
+services = st.sampled_from([None, SERVICE, LOAD_BALANCER])
+
+
+@given(deployment=st.none() | deployments, service=services, problem=problems)
+def test_ready_is_never_true_while_the_newest_generation_rolls_out(
+    build_body: Build, deployment: Manifest | None, service: Manifest | None, problem: ModelProblem | None
+) -> None:
+    ready = find_conditions(Observation(build_body(), deployment, service, problem=problem))["Ready"]
+    if ready["status"] != "True":
+        return
+    assert deployment is not None
+    assert problem is None
+    status = deployment["status"]
+    assert status["observedGeneration"] == deployment["metadata"]["generation"]
+    assert status["conditions"][0]["reason"] == "NewReplicaSetAvailable"
+    assert status.get("replicas", 0) == status.get("updatedReplicas", 0)
+    assert status.get("readyReplicas", 0) > 0 or deployment["spec"]["replicas"] == 0
+
+
+@given(deployment=st.none() | deployments, service=services, problem=problems)
+def test_conditions_agree_with_each_other_whatever_is_observed(
+    build_body: Build, deployment: Manifest | None, service: Manifest | None, problem: ModelProblem | None
+) -> None:
+    status = build_status(Observation(build_body(), deployment, service, problem=problem), NOW)
+    conditions = {condition["type"]: condition for condition in status["conditions"]}
+    beside = conditions.keys() - {"Ready"}
+    assert len(beside) == (0 if conditions["Ready"]["status"] == "True" else 1)
+    assert beside <= {"Reconciling", "Stalled"}
+    assert all(conditions[name]["status"] == "True" for name in beside)
+    assert status["observedGeneration"] == 3
+    assert all(condition["observedGeneration"] == 3 for condition in conditions.values())
+    ScoringModelStatus.model_validate(status)  # What the CRD's schema takes.
