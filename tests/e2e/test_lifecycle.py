@@ -1,8 +1,11 @@
 """A FAQ model through its life in real pods: scaling by hand and by load, deaths of pods and operator, edits, deletion."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -10,6 +13,7 @@ import pytest
 
 from endpoints import ask, find_address, post_for
 from kubectl import Kubectl, KubectlError
+from local_clusters import run_local_cluster
 from scoring_models import ScoringModels
 from waiting import wait_for
 
@@ -91,6 +95,45 @@ def test_killed_operator_comes_back_and_makes_good_what_it_missed(
     after = models.kubectl.get("scoringmodel", faq)["status"]
     assert (after["readyReplicas"], after["url"]) == (before["readyReplicas"], before["url"])
     assert ask(models.kubectl, faq, QUESTION)
+
+
+def test_operator_cut_off_from_the_api_server_catches_up(models: ScoringModels, faq: str) -> None:
+    parts = json.loads(run_local_cluster("status", "--output", "json"))["parts"]
+    (forwarder,) = (part["pid"] for part in parts if part["name"] == "socat")
+    os.kill(forwarder, signal.SIGKILL)
+    try:
+        models.kubectl("set", "env", f"deployment/{faq}", "SCORING_MODEL_NAME=edited")
+        models.kubectl("delete", "service", faq)
+        assert read_variable(models, faq, "SCORING_MODEL_NAME") == "edited"
+    finally:
+        run_local_cluster("up")
+    wait_for(lambda: read_variable(models, faq, "SCORING_MODEL_NAME") == faq, "the edit to be put back", 180)
+    wait_for(lambda: models.kubectl.find("service", faq), "the Service")
+    wait_for_replicas(models, faq, 1)
+    assert ask(models.kubectl, faq, QUESTION)
+
+
+def test_full_queue_refuses_politely_and_loses_nothing_it_took(models: ScoringModels) -> None:
+    models.apply(
+        "flooded", model=FAQ, hardwareClass="e2e-small", runtime={"env": [{"name": "SCORING_MAX_QUEUE", "value": "1"}]}
+    )
+    models.wait_until_ready("flooded", timeout_seconds=180)
+    address = f"{find_address(models.kubectl, 'flooded')}/score"
+
+    def post(_: int) -> httpx.Response:
+        return httpx.post(address, json={"input": QUESTION}, timeout=60)
+
+    with ThreadPoolExecutor(max_workers=24) as pool:
+        responses = list(pool.map(post, range(240)))
+    refused = [response for response in responses if response.status_code == httpx.codes.SERVICE_UNAVAILABLE]
+    assert {response.status_code for response in responses} == {200, 503}
+    assert all(
+        response.json()["error"]["code"] == "Overloaded" and response.headers["Retry-After"] == "1"
+        for response in refused
+    )
+    (pod,) = models.kubectl.list("pods", "-l", "scoring.dev/model=flooded")
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    models.kubectl("delete", "scoringmodel", "flooded")
 
 
 def read_variable(models: ScoringModels, name: str, variable: str) -> str | None:

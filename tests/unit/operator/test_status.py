@@ -3,10 +3,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from scoring_operator.api import Manifest, ScoringModelStatus
+from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
 from scoring_operator.status import Observation, build_status, has_turned
 
@@ -252,58 +250,3 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 
     known = describe(*before) if isinstance(before, tuple) else before
     assert has_turned(known, describe(status, reason)) is turned
-
-
-numbers = st.integers(0, 4)
-deployments = st.builds(
-    lambda wished, observed, reason, counts: {
-        "metadata": {"name": "faq", "namespace": "team", "generation": 5},
-        "spec": {"replicas": wished},
-        "status": {
-            "observedGeneration": observed,
-            "conditions": [{"type": "Progressing", "status": "True", "reason": reason}] if reason else [],
-            **counts,
-        },
-    },
-    wished=numbers,
-    observed=st.integers(3, 5),
-    reason=st.sampled_from(
-        [None, "NewReplicaSetCreated", "ReplicaSetUpdated", "NewReplicaSetAvailable", "ProgressDeadlineExceeded"]
-    ),
-    counts=st.dictionaries(
-        st.sampled_from(["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]), numbers
-    ),
-)
-problems = st.none() | st.builds(ModelProblem, st.just("Rejected"), st.just("No."), st.booleans())
-services = st.sampled_from([None, SERVICE, LOAD_BALANCER])
-
-
-@given(deployment=st.none() | deployments, service=services, problem=problems)
-def test_ready_is_never_true_while_the_newest_generation_rolls_out(
-    build_body: Build, deployment: Manifest | None, service: Manifest | None, problem: ModelProblem | None
-) -> None:
-    ready = find_conditions(Observation(build_body(), deployment, service, problem=problem))["Ready"]
-    if ready["status"] != "True":
-        return
-    assert deployment is not None
-    assert problem is None
-    status = deployment["status"]
-    assert status["observedGeneration"] == deployment["metadata"]["generation"]
-    assert status["conditions"][0]["reason"] == "NewReplicaSetAvailable"
-    assert status.get("replicas", 0) == status.get("updatedReplicas", 0)
-    assert status.get("readyReplicas", 0) > 0 or deployment["spec"]["replicas"] == 0
-
-
-@given(deployment=st.none() | deployments, service=services, problem=problems)
-def test_conditions_agree_with_each_other_whatever_is_observed(
-    build_body: Build, deployment: Manifest | None, service: Manifest | None, problem: ModelProblem | None
-) -> None:
-    status = build_status(Observation(build_body(), deployment, service, problem=problem), NOW)
-    conditions = {condition["type"]: condition for condition in status["conditions"]}
-    beside = conditions.keys() - {"Ready"}
-    assert len(beside) == (0 if conditions["Ready"]["status"] == "True" else 1)
-    assert beside <= {"Reconciling", "Stalled"}
-    assert all(conditions[name]["status"] == "True" for name in beside)
-    assert status["observedGeneration"] == 3
-    assert all(condition["observedGeneration"] == 3 for condition in conditions.values())
-    ScoringModelStatus.model_validate(status)  # What the CRD's schema takes.

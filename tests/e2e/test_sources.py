@@ -1,0 +1,106 @@
+"""Artifacts from inside the image and over https; those from a claim are in the other tests."""
+
+import json
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from artifacts import Artifacts
+from endpoints import ask
+from local_clusters import run_local_cluster
+from scoring_models import ScoringModels
+
+QUESTION = "how do i remove one thing from an array"
+DOCKERFILE = """
+ARG BASE_IMAGE
+ARG RUNTIME_IMAGE
+FROM ${RUNTIME_IMAGE}
+COPY javascript-faq.tar /models/javascript-faq.tar
+COPY ca.crt /models/ca.crt
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the FAQ's archive, and a certificate of a server at the address where pods reach this machine."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copy(artifacts.faq, folder / "javascript-faq.tar")
+    address = json.loads(run_local_cluster("status", "--output", "json"))["hostAddress"]
+    (folder / "address").write_text(address)
+    subject = ["-subj", "/CN=artifacts", "-addext", f"subjectAltName=IP:{address}", "-days", "2"]
+    files = ["-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.crt")]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files], check=True, capture_output=True
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(folder: Path, images: dict[str, str]) -> str:
+    """Return an image of the runtime with the archive and the server's certificate inside."""
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    arguments = ["--dockerfile", str(folder / "Dockerfile"), "--tag", "localhost/scoring-e2e-derived"]
+    more = ["--build-arg", f"RUNTIME_IMAGE={images['runtime-sklearn']}", "--output", "json"]
+    references: dict[str, str] = json.loads(run_local_cluster("load-image", *arguments, *more))
+    return references["localhost/scoring-e2e-derived"]
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[str]:
+    """Yield the URL of an https server of the folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(((folder / "address").read_text(), 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.crt", folder / "ca.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://{(folder / 'address').read_text()}:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_artifact_inside_the_image_is_served(models: ScoringModels, artifacts: Artifacts, image: str) -> None:
+    model = {"uri": "file:///models/javascript-faq.tar", "digest": artifacts.faq_digest, "format": "sklearn"}
+    models.apply("inside", model=model, hardwareClass="e2e-small", runtime={"image": image})
+    models.wait_until_ready("inside", timeout_seconds=180)
+    assert ask(models.kubectl, "inside", QUESTION)
+    models.kubectl("delete", "scoringmodel", "inside")
+
+
+def test_artifact_over_https_is_served_and_a_missing_one_is_told(
+    models: ScoringModels, artifacts: Artifacts, image: str, server: str
+) -> None:
+    runtime = {"image": image, "env": [{"name": "SSL_CERT_FILE", "value": "/models/ca.crt"}]}
+    model = {"uri": f"{server}/javascript-faq.tar", "digest": artifacts.faq_digest, "format": "sklearn"}
+    models.apply("fetched", model=model, hardwareClass="e2e-small", runtime=runtime)
+    models.wait_until_ready("fetched", timeout_seconds=180)
+    assert ask(models.kubectl, "fetched", QUESTION)
+    models.apply(
+        "fetched",
+        model={**model, "uri": f"{server}/nowhere.tar?signature=secret"},
+        hardwareClass="e2e-small",
+        runtime=runtime,
+    )
+    message = models.wait_for_reason("ArtifactNotFound", "fetched", timeout_seconds=120)["message"]
+    assert message == f"Nothing at {server}/nowhere.tar: the server answered 404. Correct spec.model.uri."
+    assert ask(models.kubectl, "fetched", QUESTION), "the generation before goes on answering"
+    models.kubectl("delete", "scoringmodel", "fetched")
+
+
+def test_server_that_is_not_trusted_is_told_and_not_stalled(models: ScoringModels, image: str, server: str) -> None:
+    model = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn"}
+    models.apply("distrusted", model=model, hardwareClass="e2e-small", runtime={"image": image})
+    message = models.wait_for_reason("FetchFailed", "distrusted", timeout_seconds=180)["message"]
+    assert "could not be fetched" in message
+    conditions = models.kubectl.get("scoringmodel", "distrusted")["status"]["conditions"]
+    assert [condition["type"] for condition in conditions] == ["Ready", "Reconciling"]
+    models.kubectl("delete", "scoringmodel", "distrusted")
