@@ -6,7 +6,6 @@ import pytest
 
 from artifacts import Artifacts
 from scoring_models import ScoringModels
-from waiting import wait_for
 
 WRONG = "sha256:" + "0" * 64
 
@@ -40,19 +39,20 @@ def apply(models: ScoringModels, name: str, **spec: Any) -> None:
         ),
         ("corrupt", {"uri": "pvc://models/corrupt.tar"}, "ArtifactCorrupt", "The artifact corrupt.tar cannot be unpacked: "),
         ("no-manifest", {"uri": "pvc://models/unlabelled.tar"}, "ManifestInvalid", "manifest.json"),
-        ("wrong-format", {"uri": "pvc://models/resnet152/resnet152.tar", "format": "sklearn"}, "", ""),
+        (
+            "wrong-format",
+            {"uri": "pvc://models/resnet152/resnet152.tar", "format": "sklearn"},
+            "FormatNotInstalled",
+            "Use the image of the variant 'torch'",
+        ),
     ],
 )  # fmt: skip
 def test_artifact_that_cannot_be_served_is_explained_and_stalled(
     models: ScoringModels, artifacts: Artifacts, name: str, model: dict[str, str], reason: str, message: str
 ) -> None:
     apply(models, name, model={"format": "sklearn", **model})
-    if not reason:
-        wait_for(lambda: models.find_ready(name).get("status") == "False", "a reason")
-        assert models.find_ready(name)["reason"] in {"ManifestInvalid", "ModelInvalid"}
-    else:
-        ready = models.wait_for_reason(reason, name)
-        assert message.format(digest=artifacts.faq_digest) in ready["message"]
+    ready = models.wait_for_reason(reason, name)
+    assert message.format(digest=artifacts.faq_digest) in ready["message"]
     conditions = models.kubectl.get("scoringmodel", name)["status"]["conditions"]
     assert [condition["type"] for condition in conditions] == ["Ready", "Stalled"]
     before = read_only_pod(models, name)

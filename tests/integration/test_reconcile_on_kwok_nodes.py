@@ -91,9 +91,8 @@ def test_field_of_somebody_else_is_left_alone(models: ScoringModels) -> None:
     models.kubectl.patch("deployment", "faq", patch)
     models.kubectl("scale", "scoringmodel", "faq", "--replicas=2")
     wait_for(lambda: models.find_ready().get("message") == "2 of 2 replicas ready.", "two replicas")
-    assert models.kubectl.get("deployment", "faq")["spec"]["template"]["metadata"]["annotations"] == {
-        "example.com/injected": "yes"
-    }
+    template = models.kubectl.get("deployment", "faq")["spec"]["template"]
+    assert template["metadata"]["annotations"]["example.com/injected"] == "yes"
 
 
 def test_field_no_longer_asked_for_goes(models: ScoringModels) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import HASH_ANNOTATION
 
 UNSCHEDULABLE = "Unschedulable"
 VOLUME_UNAVAILABLE = "VolumeUnavailable"
@@ -44,7 +45,7 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
 
     When the Deployment's progress deadline has passed, whatever holds it up is stalled.
     """
-    problem = next((found for pod in select_newest(pods) if (found := find_pod_problem(pod))), None)
+    problem = next((found for pod in select_newest(deployment, pods) if (found := find_pod_problem(pod))), None)
     refused = find_condition(deployment, "ReplicaFailure")
     if problem is None and refused.get("status") == "True":
         problem = ModelProblem(
@@ -59,15 +60,32 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
     )
 
 
-def select_newest(pods: Sequence[Manifest]) -> list[Manifest]:
-    """Return the living pods of the template of the pod created last, by name: the ones that a new generation depends on."""
-    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    if not living:
+def select_newest(deployment: Manifest | None, pods: Sequence[Manifest]) -> list[Manifest]:
+    """Return the pods that the newest generation depends on, by name.
+
+    They are those of the Deployment's template, by the hash that it was rendered with, and among these those of the ReplicaSet of the newest
+    one (somebody else may have changed the template too). Pods that have failed for good count only while nothing has replaced them.
+    """
+    wanted = read_hash((deployment or {}).get("spec", {}).get("template", {}))
+    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and wanted in {None, read_hash(pod)}]
+    working = [pod for pod in living if pod.get("status", {}).get("phase") != "Failed"] or living
+    if not working:
         return []
-    newest = max(living, key=lambda pod: pod["metadata"]["creationTimestamp"])
-    wanted = newest["metadata"].get("labels", {}).get(POD_HASH_LABEL)
-    chosen = [pod for pod in living if pod["metadata"].get("labels", {}).get(POD_HASH_LABEL) == wanted]
+    newest = max(working, key=lambda pod: pod["metadata"]["creationTimestamp"])
+    chosen = [pod for pod in working if read_replica_set(pod) == read_replica_set(newest)]
     return sorted(chosen, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def read_hash(body: Manifest) -> str | None:
+    """Return the hash that a template was rendered with, from the template itself or a pod of it."""
+    found: str | None = body.get("metadata", {}).get("annotations", {}).get(HASH_ANNOTATION)
+    return found
+
+
+def read_replica_set(pod: Manifest) -> str | None:
+    """Return the label that the pods of one ReplicaSet share."""
+    found: str | None = pod["metadata"].get("labels", {}).get(POD_HASH_LABEL)
+    return found
 
 
 def find_pod_problem(pod: Manifest) -> ModelProblem | None:
@@ -125,7 +143,8 @@ def look_at_end(pod: Manifest) -> ModelProblem | None:
     """Return why the container ended last, as long as the pod has not become ready since."""
     for status in find_containers(pod):
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
-        if ended and (ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
+        is_looping = status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
+        if ended and (is_looping or ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
             return describe_end(pod, ended)
     return None
 

@@ -15,7 +15,7 @@ class ScoringOperatorError(Exception):
     """Base of the operator's own errors."""
 
 
-@dataclass
+@dataclass(unsafe_hash=True)
 class ModelProblem(ScoringOperatorError):
     """Why a ScoringModel is not ready.
 

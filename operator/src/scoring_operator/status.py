@@ -106,9 +106,21 @@ def judge(observation: Observation, replicas: Replicas) -> Verdict:
             if problem
             else Verdict("Unknown", ROLLING_OUT, f"{counts}; the newest generation is rolling out.")
         )
-    if find_url(observation.service) is None:
+    return judge_service(observation.service) or judge_replicas(replicas, counts, problem)
+
+
+def judge_service(service: Manifest | None) -> Verdict | None:
+    """Return why there is no address to reach the replicas at; None when there is one."""
+    if service is None:
+        return Verdict("Unknown", ROLLING_OUT, "The Service is being made.")
+    if find_url(service) is None:
         message = "The Service has no address yet; a load balancer of the cluster has to give one. Without any, use endpoint.type ClusterIP."
         return Verdict("False", LOAD_BALANCER_PENDING, message)
+    return None
+
+
+def judge_replicas(replicas: Replicas, counts: str, problem: ModelProblem | None) -> Verdict:
+    """Return the summary of a generation that has rolled out."""
     if replicas.wished == 0:
         return Verdict("True", SCALED_TO_ZERO, "No replicas, as asked for; scale up to get answers.")
     if replicas.ready == 0:
@@ -153,8 +165,9 @@ def find_url(service: Manifest | None) -> str | None:
         return None
     if service["spec"].get("type") != "LoadBalancer":
         return f"http://{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
-    addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    return next((f"http://{address.get('hostname') or address['ip']}" for address in addresses), None)
+    entries = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    hosts = (entry.get("hostname") or entry.get("ip") for entry in entries)
+    return next((f"http://[{host}]" if ":" in host else f"http://{host}" for host in hosts if host), None)
 
 
 def has_turned(before: Manifest, after: Manifest) -> bool:

@@ -69,6 +69,8 @@ class WorkQueue(Generic[K]):
         return now - min(self._running.values(), default=now)
 
     def _add_later(self, key: K, delay_seconds: float) -> None:
+        if key in self._waiting:
+            return
         due = asyncio.get_running_loop().time() + delay_seconds
         timer = self._timers.get(key)
         if timer is not None and timer.when() <= due:

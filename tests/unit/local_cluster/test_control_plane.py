@@ -31,7 +31,7 @@ def patches(configuration: dict[str, Any], component: str) -> dict[str, str]:
 
 def test_everything_listens_on_loopback(cluster: Cluster) -> None:
     for node in ("none", "real"):
-        configuration = render_configuration(cluster, PORTS, node)  # type: ignore[arg-type]
+        configuration = render_configuration(cluster, PORTS, node)
         assert configuration["options"]["bindAddress"] == "127.0.0.1"
         assert "bind-address" not in patches(configuration, "kube-apiserver")
 
@@ -63,5 +63,5 @@ def test_process_files_of_a_former_life_are_removed(cluster: Cluster) -> None:
     folder = cluster.folder / "pids"
     folder.mkdir(parents=True)
     (folder / "etcd.pid").write_text("1")  # The machine's first process, which is not our etcd.
-    assert set(correct_process_files(cluster)) == set(control_plane.CONTROL_PLANE)
+    assert set(correct_process_files(cluster)) == set(CONTROL_PLANE)
     assert list(folder.iterdir()) == []

@@ -21,13 +21,13 @@ def enough_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_machine_is_ready_for_a_control_plane_without_root(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     assert find_problems(cluster, Record()) == []
 
 
 def test_all_problems_are_told_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 0))
     problems = "\n".join(find_problems(cluster, Record(node="real")))
@@ -40,7 +40,7 @@ def test_all_problems_are_told_at_once(cluster: Cluster, monkeypatch: pytest.Mon
 def test_missing_packages_are_no_problem_where_they_can_be_installed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
     assert missing_packages("none") == ["openssl"]
     assert find_problems(cluster, Record()) == []
@@ -53,7 +53,7 @@ def test_other_system_than_linux_is_sent_to_kind(cluster: Cluster, monkeypatch: 
 
 
 def test_second_real_node_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(machine, "_cgroup_problems", list)
     monkeypatch.setattr(machine, "_kernel_problems", list)
     monkeypatch.setattr(machine, "_conflict_problems", list)

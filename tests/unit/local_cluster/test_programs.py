@@ -50,7 +50,7 @@ def test_program_in_the_cache_is_not_fetched_again(monkeypatch: pytest.MonkeyPat
     HELM.folder.mkdir(parents=True)
     HELM.path("helm").write_bytes(PROGRAM)
     HELM.path("helm").chmod(0o755)
-    monkeypatch.setattr(downloads.httpx, "head", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr("httpx.head", lambda *_, **__: pytest.fail("asked the network"))
     programs.get_programs(["helm"], lambda _: None)
     assert programs.program_path("helm") == HELM.path("helm")
 
@@ -95,8 +95,8 @@ class Publisher:
 def publish(monkeypatch: pytest.MonkeyPatch) -> Publisher:
     publisher = Publisher({})
     client = httpx.Client(transport=httpx.MockTransport(publisher), follow_redirects=True)
-    monkeypatch.setattr(downloads.httpx, "get", lambda url, **_: client.get(url))
-    monkeypatch.setattr(downloads.httpx, "stream", lambda method, url, **_: client.stream(method, url))
+    monkeypatch.setattr("httpx.get", lambda url, **_: client.get(url))
+    monkeypatch.setattr("httpx.stream", lambda method, url, **_: client.stream(method, url))
     return publisher
 
 

@@ -148,3 +148,33 @@ def test_api_objects_cannot_be_changed_once_parsed(build_model: Callable[..., Sc
     for part, field in ((model, "spec"), (model.spec, "replicas"), (model.spec.model, "uri")):
         with pytest.raises(ValidationError, match="frozen"):
             part.__setattr__(field, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"model": {"uri": "ftp://x/y"}}, "spec.model.uri: Value error, uri must be file:///path"),
+        ({"model": {"uri": "https://me:secret@host/m.tar"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "file:///m.pkl"}}, "spec.model: Value error, digest is required for this file"),
+        (
+            {"model": {"uri": "file:///m", "digest": "sha256:1"}},
+            "spec.model.digest: Value error, digest must be sha256:",
+        ),
+        (
+            {"autoscaling": {"minReplicas": 5, "maxReplicas": 2}},
+            "spec.autoscaling: Value error, minReplicas must not be above maxReplicas",
+        ),
+        (
+            {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "file:///other"}]}},
+            "this variable follows from spec.model",
+        ),
+        ({"runtime": {"resources": {"limits": {"cpu": "lots"}}}}, "must be a quantity such as 2, 500m or 4Gi"),
+    ],
+)
+def test_parse_holds_the_rules_of_the_crd_when_the_api_server_did_not(
+    build_model: Callable[..., ScoringModel], spec: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelProblem) as refused:
+        build_model(**spec)
+    assert refused.value.reason == "InvalidSpec"
+    assert message in refused.value.message

@@ -6,7 +6,7 @@ import pytest
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
-from scoring_operator.status import Observation, build_status, has_turned
+from scoring_operator.status import Observation, build_status, find_url, has_turned
 
 Build = Callable[..., Manifest]
 
@@ -250,3 +250,16 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 
     known = describe(*before) if isinstance(before, tuple) else before
     assert has_turned(known, describe(status, reason)) is turned
+
+
+@pytest.mark.parametrize(
+    ("entries", "url"),
+    [
+        ([{"ip": "fd00::1"}], "http://[fd00::1]"),
+        ([{"ipMode": "VIP"}, {"hostname": "lb.example.com"}], "http://lb.example.com"),
+        ([{"ipMode": "VIP"}], None),
+    ],
+)
+def test_url_is_right_for_every_address_of_a_load_balancer(entries: list[Manifest], url: str | None) -> None:
+    service = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": entries}}}
+    assert find_url(service) == url

@@ -284,3 +284,19 @@ async def test_backoff_doubles_up_to_five_minutes_and_is_spread() -> None:
         waits = [find_backoff_seconds(failures) for _ in range(200)]
         assert all(0.75 * longest <= wait <= longest for wait in waits)
         assert len(set(waits)) > 1
+
+
+@pytest.mark.asyncio
+async def test_key_that_waits_already_is_not_processed_again_later() -> None:
+    runs: list[str] = []
+
+    async def process(key: str) -> None:
+        runs.append(key)
+
+    queue = WorkQueue(process, expected=OSError)
+    queue.add("a")
+    queue.add("a", 0.01)
+    queue.start(1)
+    await asyncio.sleep(0.05)
+    await queue.stop()
+    assert runs == ["a"]

@@ -6,7 +6,7 @@ and only here.
 
 from scoring_operator.api.base import API_VERSION, GROUP, VERSION, Manifest, Resources, cel, describe_fields
 from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec
-from scoring_operator.api.scoring_model import ScoringModel, ScoringModelSpec, ScoringModelStatus
+from scoring_operator.api.scoring_model import ModelSource, ScoringModel, ScoringModelSpec, ScoringModelStatus
 
 __all__ = [
     "API_VERSION",
@@ -15,6 +15,7 @@ __all__ = [
     "HardwareClass",
     "HardwareClassSpec",
     "Manifest",
+    "ModelSource",
     "Resources",
     "ScoringModel",
     "ScoringModelSpec",

@@ -1,9 +1,11 @@
 """What both kinds are made of: rules, quantities, resources, and how an object is parsed."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from scoring_operator.errors import ModelProblem
@@ -21,6 +23,25 @@ def cel(rule: str, message: str) -> dict[str, str]:
     return {"rule": rule, "message": message}
 
 
+@dataclass(frozen=True)
+class TextRule:
+    """A rule about a text, told to the API server as CEL and checked again here, since what is read is not trusted."""
+
+    pattern: str
+    message: str
+    is_forbidden: bool = False
+
+    def render(self) -> dict[str, str]:
+        """Return the rule for `x-kubernetes-validations`."""
+        return cel(f"{'!' if self.is_forbidden else ''}self.matches('{self.pattern}')", self.message)
+
+    def check(self, text: str) -> str:
+        """Return the text; raises ValueError when the rule does not hold for it."""
+        if bool(re.search(self.pattern, text)) == self.is_forbidden:
+            raise ValueError(self.message)
+        return text
+
+
 def validated(*rules: dict[str, str]) -> dict[str, Any]:
     """Return the schema extension that carries `rules`."""
     return {"x-kubernetes-validations": list(rules)}
@@ -32,14 +53,25 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
+QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+
+
+def check_quantity(value: int | str) -> int | str:
+    """Return a quantity as it is; raises ValueError when Kubernetes would not understand it."""
+    if not re.match(QUANTITY_PATTERN, str(value)):
+        raise ValueError("must be a quantity such as 2, 500m or 4Gi")
+    return value
+
+
 Quantity = Annotated[
     int | str,
+    AfterValidator(check_quantity),
     WithJsonSchema(
         {
             "x-kubernetes-int-or-string": True,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "maxLength": 32,
-            "pattern": r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+            "pattern": QUANTITY_PATTERN,
         }
     ),
 ]

@@ -1,25 +1,44 @@
 """ScoringModel: the model, its hardware, its replicas and its endpoint; and its status."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, cel, validated
+from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, TextRule, cel, validated
 
-RESERVED_VARIABLES = r"^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$"
-"""Variables of the runtime contract that follow from other fields."""
+URI_RULES = (
+    TextRule(
+        "^(file:///[^?#]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^?#]+|https://[^/]+/.+)$",
+        "uri must be file:///path (inside the image), pvc://claim/path or https://host/path",
+    ),
+    TextRule("^https://[^/]*@", "uri must not hold a user or a password", is_forbidden=True),
+    TextRule("(^|/)[.][.](/|$)", "uri must not hold .. as a path segment", is_forbidden=True),
+)
+DIGEST_RULE = TextRule(
+    "^sha256:[0-9a-f]{64}$",
+    "digest must be sha256: followed by 64 hexadecimal digits in lower case, as sha256sum prints them",
+)
+CODE_FILES = "[.](pkl|pickle|joblib|pt|pth)([?#].*)?$"
+"""URIs of files that can run code when they are loaded."""
+
+DIGEST_REQUIRED = (
+    "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; "
+    "set digest to sha256:<what sha256sum prints>"
+)
+MIN_ABOVE_MAX = "minReplicas must not be above maxReplicas"
+VARIABLE_RULE = TextRule(
+    "^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$",
+    "this variable follows from spec.model and cannot be set here",
+    is_forbidden=True,
+)
 
 
 class ModelSource(ApiModel):
     """Where the model artifact is, and how it is known to be the right one."""
 
     model_config = ConfigDict(
-        json_schema_extra=validated(
-            cel(
-                r"has(self.digest) || !self.uri.matches('[.](pkl|pickle|joblib|pt|pth)([?#].*)?$')",
-                "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
-            )
-        )
+        json_schema_extra=validated(cel(f"has(self.digest) || !self.uri.matches('{CODE_FILES}')", DIGEST_REQUIRED))
     )
 
     uri: str = Field(
@@ -28,14 +47,7 @@ class ModelSource(ApiModel):
             "The artifact: file:///path (a path inside the runtime's image), pvc://claim/path (in a PersistentVolumeClaim of the same namespace) or "
             "https://host/path. It is one file or one folder; .tar, .tar.gz, .tgz and .zip are unpacked."
         ),
-        json_schema_extra=validated(
-            cel(
-                "self.matches('^(file:///[^?#]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^?#]+|https://[^/]+/.+)$')",
-                "uri must be file:///path (inside the image), pvc://claim/path or https://host/path",
-            ),
-            cel("!self.matches('^https://[^/]*@')", "uri must not hold a user or a password"),
-            cel("!self.matches('(^|/)[.][.](/|$)')", "uri must not hold .. as a path segment"),
-        ),
+        json_schema_extra=validated(*(rule.render() for rule in URI_RULES)),
     )
     digest: str | None = Field(
         None,
@@ -44,12 +56,7 @@ class ModelSource(ApiModel):
             "sha256:<64 hexadecimal digits> of the artifact; checked before anything is unpacked or loaded. Of a file, what sha256sum prints. "
             "Required for files that can run code when they are loaded (.pkl, .pickle, .joblib, .pt, .pth)."
         ),
-        json_schema_extra=validated(
-            cel(
-                "self.matches('^sha256:[0-9a-f]{64}$')",
-                "digest must be sha256: followed by 64 hexadecimal digits in lower case, as sha256sum prints them",
-            )
-        ),
+        json_schema_extra=validated(DIGEST_RULE.render()),
     )
     format: Literal["sklearn", "torch"] | None = Field(
         None,
@@ -58,6 +65,27 @@ class ModelSource(ApiModel):
             "Left out, the sklearn image is used and the artifact's own manifest decides."
         ),
     )
+
+    @field_validator("uri")
+    @classmethod
+    def check_uri(cls, uri: str) -> str:
+        """Return the URI if all rules hold for it."""
+        for rule in URI_RULES:
+            rule.check(uri)
+        return uri
+
+    @field_validator("digest")
+    @classmethod
+    def check_digest(cls, digest: str | None) -> str | None:
+        """Return the digest if it is one, or none at all."""
+        return None if digest is None else DIGEST_RULE.check(digest)
+
+    @model_validator(mode="after")
+    def check_digest_is_given(self) -> Self:
+        """Return the source, unless its file can run code and has no digest."""
+        if self.digest is None and re.search(CODE_FILES, self.uri):
+            raise ValueError(DIGEST_REQUIRED)
+        return self
 
 
 class CpuMetric(ApiModel):
@@ -72,11 +100,7 @@ class CpuMetric(ApiModel):
 class Autoscaling(ApiModel):
     """Let a HorizontalPodAutoscaler choose the number of replicas."""
 
-    model_config = ConfigDict(
-        json_schema_extra=validated(
-            cel("self.minReplicas <= self.maxReplicas", "minReplicas must not be above maxReplicas")
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=validated(cel("self.minReplicas <= self.maxReplicas", MIN_ABOVE_MAX)))
 
     min_replicas: int = Field(1, ge=1, le=10000, description="Never fewer replicas than this.")
     max_replicas: int = Field(ge=1, le=10000, description="Never more replicas than this.")
@@ -87,6 +111,13 @@ class Autoscaling(ApiModel):
         description="What decides. By default the CPU, at 70 percent of the CPU requested.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
+
+    @model_validator(mode="after")
+    def check_bounds(self) -> Self:
+        """Return the autoscaling, unless its bounds contradict each other."""
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(MIN_ABOVE_MAX)
+        return self
 
 
 class Endpoint(ApiModel):
@@ -105,14 +136,15 @@ class EnvironmentVariable(ApiModel):
         max_length=253,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the variable.",
-        json_schema_extra=validated(
-            cel(
-                f"!self.matches('{RESERVED_VARIABLES}')",
-                "this variable follows from spec.model and cannot be set here",
-            )
-        ),
+        json_schema_extra=validated(VARIABLE_RULE.render()),
     )
     value: str = Field("", max_length=32768, description="Value of the variable, as written. Not for secrets.")
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, name: str) -> str:
+        """Return the name, unless the operator sets that variable itself."""
+        return VARIABLE_RULE.check(name)
 
 
 class Runtime(ApiModel):

@@ -3,7 +3,7 @@
 from scoring_operator.api import HardwareClass, HardwareClassSpec, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
-from scoring_operator.render.metadata import render_labels, render_object, render_selector
+from scoring_operator.render.metadata import add_hash, render_labels, render_object, render_selector
 from scoring_operator.render.resources import count_threads, merge_resources
 from scoring_operator.settings import Settings
 
@@ -24,7 +24,9 @@ def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Se
     spec: Manifest = {
         "selector": {"matchLabels": render_selector(model)},
         "strategy": render_strategy(hardware),
-        "template": {"metadata": {"labels": render_labels(model)}, "spec": render_pod_spec(model, hardware, settings)},
+        "template": add_hash(
+            {"metadata": {"labels": render_labels(model)}, "spec": render_pod_spec(model, hardware, settings)}
+        ),
     }
     if model.spec.autoscaling is None:
         spec["replicas"] = model.spec.replicas

@@ -42,7 +42,10 @@ def render_selector(model: ScoringModel) -> dict[str, str]:
 
 
 def add_hash(body: Manifest) -> Manifest:
-    """Return the manifest with the hash of itself as an annotation: a field that is no longer rendered changes it, although the live object lacks nothing."""
+    """Return the manifest, or pod template, with the hash of itself as an annotation.
+
+    A field that is no longer rendered changes it, although the live object lacks nothing.
+    """
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     metadata = body["metadata"]
     annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}
