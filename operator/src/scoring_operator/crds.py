@@ -170,7 +170,7 @@ def is_hollow(default: object) -> bool:
 
 def render_yaml(crd: Manifest) -> str:
     """Return the text of the checked-in file."""
-    return "# Generated from operator/src/scoring_operator/api.py by `make crds`. Do not edit.\n" + yaml.safe_dump(
+    return "# Generated from operator/src/scoring_operator/api by `make crds`. Do not edit.\n" + yaml.safe_dump(
         crd, sort_keys=False, width=140
     )
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from local_cluster import control_plane
 from local_cluster.addresses import BRIDGE_ADDRESS
 from local_cluster.control_plane import correct_process_files, render_configuration
 from local_cluster.ports import CONTROL_PLANE_PORTS
+from local_cluster.processes import CONTROL_PLANE
 from local_cluster.releases import CONTROL_PLANE_PROGRAMS, find_release
 from local_cluster.state import Cluster
 
