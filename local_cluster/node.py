@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from local_cluster.node_configuration import (
     render_storage,
     volume_folders,
 )
-from local_cluster.processes import find_processes, start_process, wait_until
+from local_cluster.processes import find_processes, start_process, stop_process, wait_until
 from local_cluster.programs import program_path
 from local_cluster.state import Cluster, Record, save_record, write_whole
 from local_cluster.steps import step
@@ -32,6 +33,7 @@ from local_cluster.steps import step
 Report = Callable[[str], None]
 RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 START_SECONDS = 60
+CONNECTION_END_SECONDS = 1.0
 
 
 def prepare_node(cluster: Cluster, record: Record) -> None:
@@ -67,7 +69,10 @@ def _write_configuration(cluster: Cluster) -> None:
 def raise_node(cluster: Cluster, record: Record) -> None:
     """Start what does not run of the node, wait until it is ready, and give the cluster its storage."""
     port = record.ports["kube-apiserver"]
-    _ensure_running(cluster, "API server for pods", "socat", _forwarder(cluster, port), lambda: True)
+    _end_connections_without_listener(cluster, port)
+    _ensure_running(
+        cluster, "API server for pods", "socat", _forwarder(cluster, port), lambda: _accepts_connections(port)
+    )
     containerd: list[str | Path] = [_command("containerd"), "--config", cluster.node_folder / "containerd.toml"]
     _ensure_running(cluster, "containerd", "containerd", containerd, lambda: _containerd_answers(cluster))
     with step("pause image") as report:
@@ -97,6 +102,21 @@ def _ensure_running(
         else:
             start_process(arguments, log)
         wait_until(is_healthy, f"{title} answers", START_SECONDS, log)
+
+
+def _end_connections_without_listener(cluster: Cluster, port: int) -> None:
+    """socat has a process for each connection: they outlive the one that listens, and would be taken for it."""
+    if not _accepts_connections(port):
+        for process in find_processes(cluster, ["socat"]):
+            stop_process(process, CONNECTION_END_SECONDS)
+
+
+def _accepts_connections(port: int) -> bool:
+    try:
+        with socket.create_connection((addresses.BRIDGE_ADDRESS, port), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _command(name: str) -> str:

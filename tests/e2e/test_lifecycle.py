@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -99,8 +100,10 @@ def test_killed_operator_comes_back_and_makes_good_what_it_missed(
 
 def test_operator_cut_off_from_the_api_server_catches_up(models: ScoringModels, faq: str) -> None:
     parts = json.loads(run_local_cluster("status", "--output", "json"))["parts"]
-    (forwarder,) = (part["pid"] for part in parts if part["name"] == "socat")
-    os.kill(forwarder, signal.SIGKILL)
+    (forwarder,) = (part["pid"] for part in parts if part["name"] == "API server for pods")
+    connections = Path(f"/proc/{forwarder}/task/{forwarder}/children").read_text().split()
+    for process in (forwarder, *map(int, connections)):
+        os.kill(process, signal.SIGKILL)
     try:
         models.kubectl("set", "env", f"deployment/{faq}", "SCORING_MODEL_NAME=edited")
         models.kubectl("delete", "service", faq)
