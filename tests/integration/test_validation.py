@@ -1,11 +1,13 @@
 """What `kubectl apply` itself says about a ScoringModel or HardwareClass that cannot be right: no operator is needed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubectl import Kubectl, KubectlError
+from local_clusters import ROOT
 from scoring_models import ScoringModels, open_namespace
 
 DIGEST = "sha256:" + "0" * 64
@@ -115,3 +117,10 @@ def test_scale_subresource_sets_the_replicas(models: ScoringModels) -> None:
     models.apply("scaled")
     models.kubectl("scale", "scoringmodel", "scaled", "--replicas=4")
     assert models.kubectl.get("scoringmodel", "scaled")["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(
+    "sample", sorted(ROOT.glob("samples/*/scoringmodel*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_sample_is_accepted(models: ScoringModels, sample: Path) -> None:
+    assert "created" in models.kubectl("apply", "--dry-run=server", "-f", str(sample))
