@@ -40,6 +40,10 @@ class Kubectl:
             raise KubectlError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
 
+    def read_warnings(self, *arguments: str) -> str:
+        """Return what kubectl prints beside its result, such as the API server's warnings."""
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120, check=True).stderr
+
     def apply(self, *manifests: Mapping[str, Any]) -> str:
         """Apply manifests, as `kubectl apply -f -` does."""
         return self("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))

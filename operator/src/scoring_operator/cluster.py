@@ -78,11 +78,11 @@ class Cluster:
             return
 
     async def write_status(self, kind: Kind, body: Manifest, status: Manifest) -> Manifest:
-        """Replace the status of this very object; raises Conflict when another has taken its name."""
+        """Replace the status of an object; raises Conflict when it is not the version `body` any more, so that no later one is judged by it."""
         metadata = body["metadata"]
         # A merge patch keeps what it does not name, so what is to go must be named as null.
         gone = dict.fromkeys(body.get("status", {}).keys() - status.keys())
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, **gone}}
+        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {**status, **gone}}
         path = find_path(kind, metadata["namespace"], metadata["name"], "status")
         return await self._request("patch", path, body=patch, content_type=MERGE, field_manager=MANAGER)
 

@@ -4,6 +4,7 @@ The reasons are listed in docs/status.md. A problem is `stalled` when time alone
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from scoring_operator.api import Manifest
@@ -46,6 +47,8 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
     When the Deployment's progress deadline has passed, whatever holds it up is stalled.
     """
     problem = next((found for pod in select_newest(deployment, pods) if (found := find_pod_problem(pod))), None)
+    if not is_observed(deployment):
+        return problem  # The Deployment's conditions still speak of the generation before.
     refused = find_condition(deployment, "ReplicaFailure")
     if problem is None and refused.get("status") == "True":
         problem = ModelProblem(
@@ -58,6 +61,14 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
     return ModelProblem(
         PROGRESS_DEADLINE_EXCEEDED, "The replicas did not become ready in time; see the pods' logs and events."
     )
+
+
+def is_observed(deployment: Manifest | None) -> bool:
+    """Tell whether the Deployment's status is about its newest generation."""
+    if deployment is None:
+        return False
+    observed: int = deployment.get("status", {}).get("observedGeneration", 0)
+    return observed >= int(deployment["metadata"]["generation"])
 
 
 def select_newest(deployment: Manifest | None, pods: Sequence[Manifest]) -> list[Manifest]:
@@ -170,7 +181,7 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
     if said is not None:
         code, message = said
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
-    lines = shorten(ended.get("message", "").strip()) or "it left no message"
+    lines = shorten(cut_queries(ended.get("message", "").strip())) or "it left no message"
     message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
 
@@ -204,6 +215,11 @@ def find_requests(pod: Manifest) -> dict[str, str]:
     """Return the requests of the pod's first container."""
     requests: dict[str, str] = pod["spec"]["containers"][0].get("resources", {}).get("requests") or {}
     return requests
+
+
+def cut_queries(text: str) -> str:
+    """Return the text with the query strings of its URIs cut: a signed URI is a secret."""
+    return re.sub(r"(://[^\s?#]*)[?#]\S*", r"\1", text)
 
 
 def shorten(text: str) -> str:

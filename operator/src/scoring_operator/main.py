@@ -8,6 +8,7 @@ from typing import Any
 
 import kopf
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from scoring_operator.api import GROUP, VERSION, describe_fields
 from scoring_operator.errors import ClusterError
@@ -81,6 +82,8 @@ def load_settings() -> Settings:
         raise SystemExit(
             f"Settings (environment variables SCORING_OPERATOR_…, in capitals): {describe_fields(error)}."
         ) from error
+    except SettingsError as error:
+        raise SystemExit(f"Settings: {error}. SCORING_OPERATOR_RUNTIME_IMAGES must be a JSON object.") from error
 
 
 def run() -> None:

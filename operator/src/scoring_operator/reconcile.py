@@ -3,13 +3,14 @@
 Level-triggered: it looks at what is wished and what there is, and writes only what differs. Safe to run at any time, any number of times.
 """
 
+import contextlib
 import datetime
 import logging
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
 from scoring_operator.differences import Difference, find_differences
-from scoring_operator.errors import Conflict, ModelProblem, NotFound, Rejected
+from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected
 from scoring_operator.hardware import choose_hardware
 from scoring_operator.kinds import CHILDREN, DEPLOYMENT, HARDWARE_CLASS, MANAGER, POD, SCORING_MODEL, SERVICE, Key, Kind
 from scoring_operator.render import render_children
@@ -18,8 +19,14 @@ from scoring_operator.status import Observation, build_status, has_turned
 from scoring_operator.store import Store
 
 REJECTED = "Rejected"
+APPLY_FAILED = "ApplyFailed"
 NAME_TAKEN = "NameTaken"
 HANDOVER = f"{MANAGER}-handover"
+
+SETTLE_SECONDS = 0.2
+"""Changes come in bursts; this much later, one round serves them all."""
+
+NAME_TAKEN_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -33,29 +40,30 @@ class Reconciler:
         self._settings = settings
         self._accepted: dict[tuple[Kind, Key], tuple[Difference, ...]] = {}
 
-    async def reconcile(self, key: Key) -> bool:
-        """Do one round for a model; return True when a child was written, so that another round should look at the outcome.
+    async def reconcile(self, key: Key) -> float | None:
+        """Do one round for a model; return the seconds after which another should look at the outcome, if any should.
 
         Raises ClusterError when the API server did not do what was asked; the caller tries again later.
         """
         body = self._store.get(SCORING_MODEL, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self._forget(key)
-            return False
+            return None
         hardware: HardwareClass | None = None
         try:
             model = ScoringModel.parse(body)
             hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
             if await self._apply(key, model, hardware):
-                return True
-            await self._report(body, self._observe(key, body, hardware))
+                return SETTLE_SECONDS
         except ModelProblem as problem:
             await self._report(body, self._observe(key, body, hardware, problem))
-        except Rejected as error:
-            rejection = ModelProblem(REJECTED, f"The API server refuses what this model needs: {error}", stalled=False)
-            await self._report(body, self._observe(key, body, hardware, rejection))
+            # What has our name without our label is not watched.
+            return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
+        except ClusterError as error:
+            await self._report_failure(body, self._observe(key, body, hardware, describe_failure(error)), error)
             raise
-        return False
+        await self._report(body, self._observe(key, body, hardware))
+        return None
 
     def _forget(self, key: Key) -> None:
         for kind in CHILDREN:
@@ -65,11 +73,10 @@ class Reconciler:
         """Write each child that differs from what is rendered; return whether any did."""
         written = False
         for kind, wished in render_children(model, hardware, self._settings).items():
-            live = await self._find(kind, model)
             if wished is None:
-                written |= await self._remove(kind, live)
+                written |= await self._remove(kind, model)
             else:
-                written |= await self._apply_child(kind, key, live, wished)
+                written |= await self._apply_child(kind, key, model, wished)
         return written
 
     async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
@@ -81,27 +88,27 @@ class Reconciler:
         if live is None:
             live = await self._cluster.get(kind, model.namespace, model.name)
         if live is not None and not is_controlled(live, model):
-            message = (
-                f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
-                "delete it, or give the ScoringModel another name."
-            )
-            raise ModelProblem(NAME_TAKEN, message)
+            raise describe_taken_name(kind, live, model)
         return live
 
-    async def _remove(self, kind: Kind, live: Manifest | None) -> bool:
-        if live is None:
+    async def _remove(self, kind: Kind, model: ScoringModel) -> bool:
+        """Delete a child that is no longer wished; an object of its name that is not ours is nobody's business."""
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None or not is_controlled(live, model):
             return False
         await self._cluster.delete(kind, live)
         self._store.remove(kind, live)
         return True
 
-    async def _apply_child(self, kind: Kind, key: Key, live: Manifest | None, wished: Manifest) -> bool:
-        differences = () if live is None else find_differences(live, wished)
-        if live is not None and (not differences or differences == self._accepted.get((kind, key))):
-            return False
-        logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences) or "new")
-        if kind is DEPLOYMENT and live is not None and "replicas" not in wished["spec"]:
-            await self._hand_over_replicas(live)
+    async def _apply_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
+        live = await self._find(kind, model)
+        if live is not None and not is_asleep(kind, live, model):
+            differences = find_differences(live, wished)
+            if not differences or differences == self._accepted.get((kind, key)):
+                return False
+            logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences))
+        if kind is DEPLOYMENT and live is not None and model.spec.autoscaling is not None:
+            await self._hand_over_replicas(live, model.spec.autoscaling.min_replicas)
         answer = await self._cluster.apply(kind, wished)
         self._store.put(kind, answer)
         self._accept((kind, key), find_differences(answer, wished))
@@ -110,15 +117,20 @@ class Reconciler:
     def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
         """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""
         if differences:
-            logger.warning("The cluster changes what is applied to %s %s: %s", child[0].name, child[1], differences)
+            paths = ", ".join(path for path, _ in differences)  # Not the values: they may be secret.
+            logger.warning("The cluster changes what is applied to %s %s: %s", child[0].name, child[1], paths)
             self._accepted[child] = differences
         else:
             self._accepted.pop(child, None)
 
-    async def _hand_over_replicas(self, live: Manifest) -> None:
-        """Let go of spec.replicas without losing its value: a field that its only owner no longer applies falls back to 1."""
-        metadata = {name: live["metadata"][name] for name in ("name", "namespace")}
-        kept = {"replicas": live["spec"].get("replicas", 1)}
+    async def _hand_over_replicas(self, live: Manifest, least: int) -> None:
+        """Let go of spec.replicas without losing its value: a field that its only owner no longer applies falls back to 1.
+
+        0 becomes the least number: Kubernetes' autoscaler takes 0 for being switched off. The version is named, so that a number that the
+        autoscaler has set meanwhile is not overwritten (Conflict).
+        """
+        metadata = {name: live["metadata"][name] for name in ("name", "namespace", "resourceVersion")}
+        kept = {"replicas": live["spec"].get("replicas", 1) or least}
         body = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": kept}
         await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
 
@@ -148,10 +160,48 @@ class Reconciler:
         if has_turned(before, status):
             await self._post_event(body, status)
 
+    async def _report_failure(self, body: Manifest, observation: Observation, error: ClusterError) -> None:
+        """Write why the API server did not do what was asked, if it takes at least that; what mends itself is not worth a word."""
+        if isinstance(error, Conflict | NotFound):
+            return
+        with contextlib.suppress(ClusterError):
+            await self._report(body, observation)
+
     async def _post_event(self, body: Manifest, status: Manifest) -> None:
+        """Record that Ready has turned; the status says the same, so an event that is refused is only logged."""
         ready = status["conditions"][0]
         event_type = "Warning" if ready["status"] == "False" else "Normal"
-        await self._cluster.post_event(body, event_type, ready["reason"], ready["message"])
+        try:
+            await self._cluster.post_event(body, event_type, ready["reason"], ready["message"])
+        except ClusterError as error:
+            logger.warning("Event not recorded: %s", error)
+
+
+def describe_failure(error: ClusterError) -> ModelProblem:
+    """Return the problem of a model whose children the API server does not accept now."""
+    if isinstance(error, Rejected):
+        return ModelProblem(REJECTED, f"The API server refuses what this model needs: {error}", stalled=False)
+    return ModelProblem(
+        APPLY_FAILED, f"The API server did not take what this model needs; it is tried again: {error}", stalled=False
+    )
+
+
+def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:
+    """Return the problem of a model whose child's name another has: somebody else, or a model of this name that is on its way out."""
+    owners = live["metadata"].get("ownerReferences") or []
+    if any((owner["kind"], owner["name"]) == (SCORING_MODEL.name, model.name) for owner in owners):
+        message = f"{kind.name} {model.name} of an earlier ScoringModel of this name is still being deleted."
+        return ModelProblem(NAME_TAKEN, message, stalled=False)
+    message = (
+        f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
+        "delete it, or give the ScoringModel another name."
+    )
+    return ModelProblem(NAME_TAKEN, message)
+
+
+def is_asleep(kind: Kind, live: Manifest, model: ScoringModel) -> bool:
+    """Tell whether an autoscaled Deployment has no replicas, with which Kubernetes' autoscaler would leave it for ever."""
+    return kind is DEPLOYMENT and model.spec.autoscaling is not None and live["spec"].get("replicas") == 0
 
 
 def is_controlled(live: Manifest, model: ScoringModel) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scoring_operator.api import Manifest
-from scoring_operator.diagnosis import find_condition, find_problem
+from scoring_operator.diagnosis import find_condition, find_problem, is_observed
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import MODEL_LABEL
 
@@ -84,13 +84,12 @@ def count_replicas(deployment: Manifest | None) -> Replicas:
         return Replicas(wished=0, existing=0, ready=0, is_rolled_out=False)
     status = deployment.get("status", {})
     existing = status.get("replicas", 0)
-    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     is_complete = find_condition(deployment, "Progressing").get("reason") == COMPLETE
     return Replicas(
         wished=deployment["spec"].get("replicas", 1),
         existing=existing,
         ready=status.get("readyReplicas", 0),
-        is_rolled_out=is_observed and is_complete and status.get("updatedReplicas", 0) == existing,
+        is_rolled_out=is_observed(deployment) and is_complete and status.get("updatedReplicas", 0) == existing,
     )
 
 

@@ -4,7 +4,7 @@ Filled by watches, by full lists (at the start and at each resync: an object del
 and by the answers to the operator's own writes.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from scoring_operator.api import Manifest
@@ -20,8 +20,9 @@ class Store:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Address, Manifest]] = {}
-        # An answer to a write may arrive after the event of the object's deletion; it must not bring the object back.
-        self._deleted_uids: deque[str] = deque(maxlen=REMEMBERED_DELETIONS)
+        # An answer to a write may arrive after the event of the object's deletion; it must not bring the object back. But an object
+        # that only lost our label counts as deleted for a watch that selects by it, and comes back in a later version.
+        self._deleted: OrderedDict[str, int] = OrderedDict()
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Return one object, or None; it must not be changed."""
@@ -39,19 +40,22 @@ class Store:
             if namespace == key.namespace and body["metadata"].get("labels", {}).get(MODEL_LABEL) == key.name
         ]
 
-    def put(self, kind: Kind, body: Manifest) -> None:
-        """Keep an object, unless a newer version is known or it has been deleted."""
+    def put(self, kind: Kind, body: Manifest) -> bool:
+        """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news."""
         objects = self._objects.setdefault(kind, {})
         address = find_address(body)
         known = objects.get(address)
-        if body["metadata"]["uid"] not in self._deleted_uids and (
-            known is None or read_version(body) > read_version(known)
-        ):
-            objects[address] = strip(body)
+        newest = max(self._deleted.get(body["metadata"]["uid"], -1), read_version(known) if known else -1)
+        if read_version(body) <= newest:
+            return False
+        objects[address] = strip(body)
+        return True
 
     def remove(self, kind: Kind, body: Manifest) -> None:
         """Forget a deleted object, unless another of the same name has taken its place."""
-        self._deleted_uids.append(body["metadata"]["uid"])
+        self._deleted[body["metadata"]["uid"]] = read_version(body)
+        if len(self._deleted) > REMEMBERED_DELETIONS:
+            self._deleted.popitem(last=False)
         address = find_address(body)
         known = self._objects.get(kind, {}).get(address)
         if known is not None and known["metadata"]["uid"] == body["metadata"]["uid"]:

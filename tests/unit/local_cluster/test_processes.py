@@ -88,7 +88,10 @@ def test_process_is_found_and_ended_even_when_it_ignores_the_request(cluster: Cl
 
 
 def test_process_lives_on_when_only_its_number_matches() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    program = "print('started', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"started\n"
         seen = read_process(child.pid)
         assert seen is not None
         earlier = Process(seen.pid, seen.started_ticks - 1, seen.arguments)

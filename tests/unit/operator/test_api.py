@@ -169,6 +169,11 @@ def test_api_objects_cannot_be_changed_once_parsed(build_model: Callable[..., Sc
             "this variable follows from spec.model",
         ),
         ({"runtime": {"resources": {"limits": {"cpu": "lots"}}}}, "must be a quantity such as 2, 500m or 4Gi"),
+        ({"runtime": {"resources": {"limits": {"cpu": "1e1000000"}}}}, "must be a quantity such as 2, 500m or 4Gi"),
+        (
+            {"runtime": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
+            "such as GPUs, come from the hardware class only",
+        ),
     ],
 )
 def test_parse_holds_the_rules_of_the_crd_when_the_api_server_did_not(

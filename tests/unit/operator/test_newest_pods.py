@@ -51,3 +51,17 @@ def test_container_that_ends_without_an_error_again_and_again_is_told(build_pod:
     problem = find_problem(None, [build_pod(containerStatuses=[status])])
     assert problem is not None
     assert problem.message.startswith("The runtime ended with exit code 0: it left no message.")
+
+
+def test_conditions_of_the_generation_before_are_not_held_against_the_new_one(build_deployment: Build) -> None:
+    deployment = build_deployment(reason="ProgressDeadlineExceeded", observedGeneration=3)
+    assert find_problem(deployment, []) is None
+
+
+def test_signed_uri_in_a_containers_last_words_is_cut(build_pod: Build) -> None:
+    words = "cannot fetch https://host/m.tar?signature=secret now"
+    problem = find_problem(
+        None, [build_pod(containerStatuses=[{"state": {"terminated": {"exitCode": 1, "message": words}}}])]
+    )
+    assert problem is not None
+    assert "https://host/m.tar now" in problem.message

@@ -19,12 +19,15 @@ Build = Callable[..., Any]
 Spec = dict[str, Any]
 
 quantities = st.one_of(st.integers(0, 64), st.integers(1, 64000).map(lambda amount: f"{amount}m"))
-resources = st.fixed_dictionaries(
-    {"requests": st.fixed_dictionaries({"cpu": quantities})},
-    optional={
-        "limits": st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu", "ephemeral-storage"]), quantities)
-    },
-)
+
+
+def build_resources(*names: str) -> st.SearchStrategy[Spec]:
+    limits = st.dictionaries(st.sampled_from(names), quantities)
+    return st.fixed_dictionaries({"requests": st.fixed_dictionaries({"cpu": quantities})}, optional={"limits": limits})
+
+
+own_resources = build_resources("cpu", "memory", "ephemeral-storage")
+class_resources = build_resources("cpu", "memory", "ephemeral-storage", "nvidia.com/gpu")
 variables = st.lists(
     st.fixed_dictionaries({"name": st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z"), "value": st.text(max_size=8)}),
     max_size=4,
@@ -42,12 +45,12 @@ specs = st.fixed_dictionaries(
         "autoscaling": st.fixed_dictionaries({"maxReplicas": st.integers(1, 50)}),
         "endpoint": st.sampled_from([{"type": "ClusterIP"}, {"type": "LoadBalancer"}]),
         "runtime": st.fixed_dictionaries(
-            {}, optional={"env": variables, "resources": resources, "image": st.just("x")}
+            {}, optional={"env": variables, "resources": own_resources, "image": st.just("x")}
         ),
     },
 )
 classes = st.fixed_dictionaries(
-    {"resources": resources},
+    {"resources": class_resources},
     optional={
         "accelerator": st.fixed_dictionaries({"count": st.integers(1, 8)}),
         "nodeSelector": st.dictionaries(st.sampled_from(["pool", "zone"]), st.sampled_from(["a", "b"])),

@@ -62,9 +62,21 @@ def test_deletion_of_something_unknown_is_fine() -> None:
 
 
 def test_late_answer_does_not_bring_a_deleted_object_back(store: Store) -> None:
-    store.remove(DEPLOYMENT, build(11))
-    store.put(DEPLOYMENT, build(12))
+    store.remove(DEPLOYMENT, build(12))
+    assert not store.put(DEPLOYMENT, build(11))
     assert read_version(store) is None
+
+
+def test_object_that_lost_its_label_comes_back_with_it(store: Store) -> None:
+    """A watch that selects by the label tells of the loss as of a deletion, with the same uid."""
+    store.remove(DEPLOYMENT, build(12))
+    assert store.put(DEPLOYMENT, build(13))
+    assert read_version(store) == 13
+
+
+def test_echo_of_a_write_is_no_news(store: Store) -> None:
+    assert store.put(DEPLOYMENT, build(11))
+    assert not store.put(DEPLOYMENT, build(11))
 
 
 def test_list_read_before_a_deletion_does_not_bring_the_object_back(store: Store) -> None:
@@ -145,6 +157,6 @@ def test_select_of_finds_the_pods_of_one_model_only() -> None:
 
 def test_remembered_deletions_are_bounded_and_the_newest_are_kept(store: Store) -> None:
     for number in range(REMEMBERED_DELETIONS + 5):
-        store.remove(DEPLOYMENT, build(11, uid=f"old-{number}"))
-    store.put(DEPLOYMENT, build(12, uid=f"old-{REMEMBERED_DELETIONS + 4}"))
+        store.remove(DEPLOYMENT, build(12, uid=f"old-{number}"))
+    assert not store.put(DEPLOYMENT, build(11, uid=f"old-{REMEMBERED_DELETIONS + 4}"))
     assert read_version(store) == 10

@@ -53,7 +53,7 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
 
 
 def check_quantity(value: int | str) -> int | str:

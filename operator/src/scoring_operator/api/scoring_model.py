@@ -26,6 +26,7 @@ DIGEST_REQUIRED = (
     "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; "
     "set digest to sha256:<what sha256sum prints>"
 )
+CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 MIN_ABOVE_MAX = "minReplicas must not be above maxReplicas"
 VARIABLE_RULE = TextRule(
     "^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$",
@@ -150,6 +151,18 @@ class EnvironmentVariable(ApiModel):
 class Runtime(ApiModel):
     """Overrides of the serving runtime; what is left out comes from the hardware class and the operator."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            *(
+                cel(
+                    f"!has(self.resources) || !has(self.resources.{side}) || self.resources.{side}.all(name, !name.contains('/'))",
+                    CLASS_ONLY,
+                )
+                for side in ("requests", "limits")
+            )
+        )
+    )
+
     image: Image | None = Field(
         None,
         description="Image of the serving runtime, instead of the hardware class's or the operator's own for the format.",
@@ -161,8 +174,18 @@ class Runtime(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     resources: Resources | None = Field(
-        None, description="Requests and limits that replace the hardware class's, name by name."
+        None,
+        description="Requests and limits that replace the hardware class's, name by name. Accelerators come from the class only.",
     )
+
+    @field_validator("resources")
+    @classmethod
+    def check_resources(cls, resources: Resources | None) -> Resources | None:
+        """Return the resources, unless they name one that only a hardware class may give."""
+        sides = (resources.requests, resources.limits) if resources else ()
+        if any("/" in name for side in sides for name in side or ()):
+            raise ValueError(CLASS_ONLY)
+        return resources
 
 
 class ScoringModelSpec(ApiModel):

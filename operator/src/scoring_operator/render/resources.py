@@ -6,6 +6,9 @@ from kubernetes.utils.quantity import parse_quantity
 
 from scoring_operator.api import HardwareClass, Resources, ScoringModel
 
+MAX_THREADS = 1024
+"""As many as a hardware class may ask for by `threads`."""
+
 
 def merge_resources(model: ScoringModel, hardware: HardwareClass) -> dict[str, dict[str, str]]:
     """Return requests and limits by resource name; the model's replace the class's, and the accelerator is in both.
@@ -29,4 +32,4 @@ def count_threads(model: ScoringModel, hardware: HardwareClass) -> int | None:
     if hardware.spec.threads is not None:
         return hardware.spec.threads
     cpu = merge_resources(model, hardware)["limits"].get("cpu")
-    return None if cpu is None else max(1, math.ceil(parse_quantity(cpu)))
+    return None if cpu is None else max(1, math.ceil(min(parse_quantity(cpu), MAX_THREADS)))
