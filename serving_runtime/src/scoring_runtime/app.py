@@ -15,6 +15,7 @@ from scoring_runtime.admission import Admission
 from scoring_runtime.errors import (
     BodyTooLargeError,
     ImageTooLargeError,
+    InputTooLongError,
     InvalidJsonError,
     NotReadyError,
     OverloadedError,
@@ -37,6 +38,7 @@ _BAD_REQUEST = 400
 _STATUSES: dict[type[RequestError], int] = {
     BodyTooLargeError: 413,
     ImageTooLargeError: 413,
+    InputTooLongError: 413,
     UnsupportedMediaTypeError: 415,
     ScoringFailedError: 500,
     NotReadyError: 503,
@@ -67,8 +69,10 @@ class ScoringApp:
         """POST /score: read the request, score it, answer `{"result": [answer, "Computed in X ms"]}`."""
         g.started = started = perf_counter()
         task = self._slot.get_model().task
-        inputs = task.read(_read_body(task))
-        answer = self._admission.run(lambda: task.score(inputs))
+        _check_kind(task)
+        with self._admission.admit():
+            inputs = task.read(_read_body())
+            answer = self._admission.run(lambda: task.score(inputs))
         milliseconds = (perf_counter() - started) * 1000
         return _answer_json({"result": [answer, f"Computed in {milliseconds:.2f} ms"]})
 
@@ -145,18 +149,25 @@ def answer_unexpected_error(error: Exception) -> Response:
     return answer_request_error(ScoringFailedError("The model failed on this request: the server's log says why."))
 
 
-def _read_body(task: Task) -> RequestBody:
+def _check_kind(task: Task) -> None:
+    """Refuse what the headers alone tell: no place in the queue is needed for that."""
     kind = request.mimetype
-    if kind == JSON:
+    general = RAW_IMAGE if kind.startswith("image/") else kind
+    if general not in (JSON, *task.file_types):
+        accepted = ", ".join((JSON, *task.file_types))
+        given = f"Content-Type {kind!r} is not read here" if kind else "No Content-Type is given"
+        raise UnsupportedMediaTypeError(f"{given}. Send one of: {accepted}.")
+    if (request.content_length or 0) >= _get_hard_limit():
+        raise _explain_large_body()
+
+
+def _read_body() -> RequestBody:
+    if request.mimetype == JSON:
         return RequestBody(payload=_parse_json(_read_bytes()))
-    if kind == MULTIPART and MULTIPART in task.file_types:
+    if request.mimetype == MULTIPART:
         parts = request.files.items(multi=True)
         return RequestBody(files=tuple((name, part.stream.read()) for name, part in parts))
-    if kind.startswith("image/") and RAW_IMAGE in task.file_types:
-        return RequestBody(files=((RAW_IMAGE_NAME, _read_bytes()),))
-    accepted = ", ".join((JSON, *task.file_types))
-    given = f"Content-Type {kind!r} is not read here" if kind else "No Content-Type is given"
-    raise UnsupportedMediaTypeError(f"{given}. Send one of: {accepted}.")
+    return RequestBody(files=((RAW_IMAGE_NAME, _read_bytes()),))
 
 
 def _read_bytes() -> bytes:

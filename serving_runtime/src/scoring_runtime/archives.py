@@ -4,6 +4,7 @@ Entries are copied one by one instead of extracted by tarfile, so that no mode, 
 ever applied.
 """
 
+import lzma
 import shutil
 import stat
 import tarfile
@@ -13,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from scoring_runtime.errors import ArtifactCorruptError
@@ -26,7 +27,16 @@ MAX_RATIO = 100
 FREE_BYTES = 2**30
 
 # What the standard library raises on damaged or unsupported archives. RuntimeError: an encrypted zip.
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError, ValueError)
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class _Entry:
     open_content: Callable[[], IO[bytes] | None] | None
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(path: PurePath) -> bool:
     """Tell by its name whether a file is unpacked."""
     return path.name.lower().endswith(SUFFIXES)
 
@@ -50,10 +60,12 @@ def unpack_archive(archive: Path, folder: Path) -> None:
         with closing(_read_entries(archive)) as entries:
             _write_entries(entries, folder, limit)
     except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ArtifactCorruptError(
-            f"The artifact {archive.name} cannot be unpacked: {reason}. Pack it again."
-        ) from error
+        raise _explain_damage(archive, error) from error
+    except OSError as error:
+        # gzip and bzip2 tell damage by an OSError; one of the disk has a number.
+        if error.errno is not None:
+            raise
+        raise _explain_damage(archive, error) from error
 
 
 def _write_entries(entries: Iterator[_Entry], folder: Path, limit_bytes: int) -> None:
@@ -110,6 +122,23 @@ def _read_tar(archive: Path) -> Generator[_Entry, None, None]:
                 yield _Entry(member.name, member.size, partial(tar.extractfile, member))
             else:
                 raise _refuse(member.name, "it is a link or a device")
+        _read_to_end(tar)
+
+
+def _read_to_end(tar: tarfile.TarFile) -> None:
+    """Check what follows the last entry: tarfile stops there, before the checksum of a compressed stream."""
+    stream = tar.fileobj
+    if stream is None:
+        raise ValueError("it has no content")
+    stream.seek(tar.offset)
+    # tarfile takes a header that it cannot read for the end, which is of zeros.
+    if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError("an entry's header is damaged")
+    left = FREE_BYTES
+    while chunk := stream.read(2**20):
+        left -= len(chunk)
+        if left < 0:
+            raise tarfile.ReadError("it goes on after its last entry")
 
 
 def _read_zip(archive: Path) -> Generator[_Entry, None, None]:
@@ -123,6 +152,11 @@ def _read_zip(archive: Path) -> Generator[_Entry, None, None]:
                 yield _Entry(member.filename, member.file_size, partial(zipped.open, member))
             else:
                 raise _refuse(member.filename, "it is a link or a device")
+
+
+def _explain_damage(archive: Path, error: Exception) -> ArtifactCorruptError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ArtifactCorruptError(f"The artifact {archive.name} cannot be unpacked: {reason}. Pack it again.")
 
 
 def _refuse(name: str, reason: str) -> ArtifactCorruptError:

@@ -1,7 +1,7 @@
 """Artifacts: find or fetch what the model's URI names, verify its digest, and only then unpack it.
 
-Sits between loading.py and download.py, archives.py. Files of `file` and `pvc` URIs are used in place, and so must not
-change while the runtime starts.
+Sits between loading.py and download.py, archives.py. Files of `file` and `pvc` URIs are used in place: they are read for
+their digest and again to load them, so who can write them meanwhile is trusted as the digest is.
 """
 
 import errno
@@ -21,6 +21,7 @@ from scoring_runtime.errors import (
     DigestMismatchError,
     DigestRequiredError,
     FetchFailedError,
+    ManifestInvalidError,
 )
 from scoring_runtime.settings import Settings
 from scoring_runtime.uris import ModelUri, parse_uri
@@ -32,7 +33,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified artifact: `path` is a file or a folder, `digest` and `size_bytes` are of the bytes as fetched."""
+    """A verified artifact: `path` is its folder, `digest` and `size_bytes` are of the bytes as fetched."""
 
     path: Path
     digest: str
@@ -43,12 +44,14 @@ def fetch_artifact(settings: Settings) -> Artifact:
     """Find or fetch the artifact, verify its digest, unpack it.
 
     Raises InvalidSettingsError, ArtifactNotFoundError, FetchFailedError, DigestRequiredError, DigestMismatchError,
-    ArtifactCorruptError.
+    ArtifactCorruptError, ManifestInvalidError (a single file).
     """
     uri = parse_uri(settings.model_uri)
     require_digest(uri.path, settings.model_digest)
     try:
         path = _find_path(uri, settings)
+        if path.is_file():
+            _check_archive(path, settings)
         artifact = _measure_artifact(path)
         _verify_digest(artifact, settings.model_digest)
         return _unpack_if_archive(artifact, settings.work_dir)
@@ -76,6 +79,7 @@ def compute_digest(path: Path) -> str:
 
 def _find_path(uri: ModelUri, settings: Settings) -> Path:
     if uri.scheme == "https":
+        _check_https(uri, settings)
         return _fetch_https(uri, settings.work_dir)
     path = Path(uri.path) if uri.scheme == "file" else settings.volume_dir / uri.path
     if not path.exists():
@@ -83,19 +87,28 @@ def _find_path(uri: ModelUri, settings: Settings) -> Path:
     return path
 
 
-def _fetch_https(uri: ModelUri, work_dir: Path) -> Path:
+def _check_https(uri: ModelUri, settings: Settings) -> None:
     if uri.text.split("?")[0].endswith("/") or not uri.path.name:
         raise ArtifactNotFoundError(f"{uri} is a folder: over https give one file, such as a .tar.gz of the folder.")
+    _check_archive(uri.path, settings)
+
+
+def _check_archive(path: PurePath, settings: Settings) -> None:
+    """Raise ManifestInvalidError for any other file, before it is fetched and read."""
+    if not is_archive(path):
+        raise ManifestInvalidError(
+            f"{settings.model_name} is a single file, which does not say its task: give a folder or archive with a "
+            "manifest.json that names task, format and model file."
+        )
+
+
+def _fetch_https(uri: ModelUri, work_dir: Path) -> Path:
     folder = _make_empty_folder(work_dir / "fetched")
     # Only the suffix of a name from outside is kept.
-    target = folder / ("artifact" + _find_suffix(uri.path))
+    name = uri.path.name.lower()
+    target = folder / ("artifact" + next(suffix for suffix in SUFFIXES if name.endswith(suffix)))
     download_file(uri, target)
     return target
-
-
-def _find_suffix(path: PurePath) -> str:
-    name = path.name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), path.suffix)
 
 
 def _measure_artifact(path: Path) -> Artifact:
@@ -112,7 +125,7 @@ def _verify_digest(artifact: Artifact, expected: str | None) -> None:
 
 
 def _unpack_if_archive(artifact: Artifact, work_dir: Path) -> Artifact:
-    if not (artifact.path.is_file() and is_archive(artifact.path)):
+    if not artifact.path.is_file():
         return artifact
     folder = _make_empty_folder(work_dir / "unpacked")
     unpack_archive(artifact.path, folder)

@@ -64,11 +64,14 @@ def _open_filesystem() -> fsspec.AbstractFileSystem:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS)
     redirects = aiohttp.TraceConfig()
     redirects.on_request_redirect.append(_refuse_insecure_redirect)
-    client = {"timeout": timeout, "trust_env": True, "trace_configs": [redirects]}
+    # Bytes as they lie at the source, whose digest was given: neither the server nor aiohttp may code them differently.
+    client = {"timeout": timeout, "trust_env": True, "trace_configs": [redirects], "auto_decompress": False}
+    headers = {"Accept-Encoding": "identity"}
     # A context of our own: aiohttp's is made when it is imported and misses a later SSL_CERT_FILE.
     context = ssl.create_default_context()
     # `encoded`: a signed URI must reach the server as it was given.
-    return fsspec.filesystem("https", encoded=True, ssl=context, client_kwargs=client, skip_instance_cache=True)
+    options = {"encoded": True, "ssl": context, "headers": headers, "client_kwargs": client}
+    return fsspec.filesystem("https", skip_instance_cache=True, **options)
 
 
 async def _refuse_insecure_redirect(

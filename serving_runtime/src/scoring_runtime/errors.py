@@ -7,7 +7,8 @@ ScoringRuntimeError            code and message; the message says what is wrong 
 │   └── FetchFailedError · OutOfMemoryError · ScorerFailedError (another try may work; time alone mends none above)
 └── RequestError               one request cannot be answered; the runtime goes on
     ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidBase64Error · InvalidImageError
-    ├── TruncatedImageError · TooManyImagesError · ImageTooLargeError · BodyTooLargeError · UnsupportedMediaTypeError
+    ├── TruncatedImageError · TooManyImagesError · ImageTooLargeError · InputTooLongError · BodyTooLargeError
+    ├── UnsupportedMediaTypeError
     └── ScoringFailedError · NotReadyError · OverloadedError
 """
 
@@ -150,6 +151,12 @@ class ImageTooLargeError(RequestError):
     """The image has more pixels than SCORING_MAX_IMAGE_PIXELS."""
 
     code = "ImageTooLarge"
+
+
+class InputTooLongError(RequestError):
+    """The question has more characters than are read."""
+
+    code = "InputTooLong"
 
 
 class BodyTooLargeError(RequestError):

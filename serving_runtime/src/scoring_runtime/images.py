@@ -63,7 +63,9 @@ def decode_image(name: str, data: bytes, max_pixels: int) -> Image.Image:
             f"image {name!r} has {width} x {height} pixels; at most {max_pixels} are read. Send a smaller one."
         )
     try:
-        return image.convert("RGB")
+        image.load()
+        # Also of an image in RGB, `convert` makes a copy.
+        return image if image.mode == "RGB" else image.convert("RGB")
     except _DAMAGED as error:
         raise _explain_damage(name, error) from error
 

@@ -7,7 +7,7 @@ from time import perf_counter
 import structlog
 
 from scoring_runtime.admission import Admission
-from scoring_runtime.artifacts import Artifact, fetch_artifact, require_digest
+from scoring_runtime.artifacts import fetch_artifact, require_digest
 from scoring_runtime.errors import (
     LoadError,
     ManifestInvalidError,
@@ -15,6 +15,7 @@ from scoring_runtime.errors import (
     OutOfMemoryError,
     RequestError,
     ScorerFailedError,
+    ScoringFailedError,
 )
 from scoring_runtime.manifest import Manifest, find_file, read_manifest
 from scoring_runtime.model import ModelSlot, ServedModel
@@ -42,7 +43,7 @@ def _load_model(settings: Settings, slot: ModelSlot, admission: Admission) -> Se
     _report(slot, "the model is being fetched and verified", settings)
     artifact = fetch_artifact(settings)
     _report(slot, "the model is being loaded", settings)
-    manifest = _read_manifest(artifact, settings)
+    manifest = read_manifest(artifact.path)
     format_name = _choose_format(manifest, settings)
     scorer = create_scorer(format_name)
     task = create_task(manifest, artifact.path, TaskLimits(settings.max_image_pixels, settings.threads))
@@ -64,15 +65,6 @@ def limit_threads(threads: int) -> None:
 def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:
     slot.report_stage(stage)
     _logger.info(stage, model=settings.model_name, uri=redact_uris(settings.model_uri))
-
-
-def _read_manifest(artifact: Artifact, settings: Settings) -> Manifest:
-    if artifact.path.is_dir():
-        return read_manifest(artifact.path)
-    raise ManifestInvalidError(
-        f"{settings.model_name} is a single file, which does not say its task: give a folder or archive with a "
-        "manifest.json that names task, format and model file."
-    )
 
 
 def _choose_format(manifest: Manifest, settings: Settings) -> str:
@@ -101,6 +93,8 @@ def _warm_up(task: Task, scorer: Scorer, admission: Admission) -> None:
         task.attach(scorer)
         inputs = task.read(task.make_example())
         admission.run(lambda: task.score(inputs))
+    except ScoringFailedError as error:
+        raise ScorerFailedError(f"The model could not score its example: {error.message}") from error
     except RequestError as error:
         raise ManifestInvalidError(f"manifest.json: example is not a request that scores: {error.message}") from error
     except (LoadError, MemoryError):

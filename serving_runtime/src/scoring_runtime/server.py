@@ -1,7 +1,7 @@
 """The processes: a supervisor that takes signals, and one worker with the model and the HTTP server (granian, WSGI).
 
-granian's in-process server speaks only ASGI and RSGI, so the model lives in its one worker process. SIGTERM reaches the
-supervisor, which says `draining` first and stops the worker only after the drain time; granian then finishes running
+granian's in-process server speaks only ASGI and RSGI, so the model lives in its one worker process. SIGTERM or SIGINT reaches
+the supervisor, which says `draining` first and stops the worker only after the drain time; granian then finishes running
 requests.
 """
 
@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.error,
         log_dictconfig=build_logging_config(settings.log_level),
     )
-    server.on_startup(partial(_drain_on_sigterm, server, draining, settings.drain_seconds))
+    server.on_startup(partial(_drain_on_signals, server, draining, settings.drain_seconds))
     _logger.info("serving", port=settings.port, model=settings.model_name)
     try:
         server.serve(target_loader=partial(start_worker, settings, draining), wrap_loader=False)
@@ -105,12 +105,15 @@ def _load_or_exit(settings: Settings, slot: ModelSlot, admission: Admission, met
 
 
 def _end_worker(settings: Settings, error: LoadError) -> NoReturn:
-    report_failure(settings.termination_log, error)
-    # From a thread, only this ends the process; the supervisor then exits with 1.
-    os._exit(1)
+    try:
+        report_failure(settings.termination_log, error)
+    finally:
+        # From a thread, only this ends the process; the supervisor then exits with 1. Whatever went wrong with the report,
+        # a worker that lived on would be a pod that is never ready and never ends.
+        os._exit(1)
 
 
-def _drain_on_sigterm(server: MPServer, draining: Event, seconds: float) -> None:
+def _drain_on_signals(server: MPServer, draining: Event, seconds: float) -> None:
     def drain() -> None:
         draining.set()
         threading.Event().wait(seconds)
@@ -120,4 +123,7 @@ def _drain_on_sigterm(server: MPServer, draining: Event, seconds: float) -> None
         # On a thread: a signal handler must not take the locks of an Event.
         threading.Thread(target=drain, name="draining", daemon=True).start()
 
+    # granian has set its own handlers by now: SIGINT would end at once, and SIGHUP would start a second worker.
     signal.signal(signal.SIGTERM, start_draining)
+    signal.signal(signal.SIGINT, start_draining)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -16,7 +16,9 @@ _logger = structlog.stdlib.get_logger(__name__)
 
 def write_termination_message(path: Path, error: LoadError) -> None:
     """Write `{"code", "message"}` of the error to `path`. Outside a cluster it may fail, which is logged."""
-    message = " ".join(redact_uris(error.message).split())[:MAX_MESSAGE_CHARACTERS]
+    # A file's name may hold what is no UTF-8, which Python carries as surrogates and JSON can't.
+    text = error.message.encode("utf-8", errors="replace").decode("utf-8")
+    message = " ".join(redact_uris(text).split())[:MAX_MESSAGE_CHARACTERS]
     try:
         path.write_bytes(orjson.dumps({"code": error.code, "message": message}) + b"\n")
     except OSError as reason:

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from flask.testing import FlaskClient
@@ -16,10 +18,10 @@ from werkzeug.test import TestResponse
 
 from scoring_runtime.admission import Admission
 from scoring_runtime.app import create_app
-from scoring_runtime.errors import OverloadedError
 from scoring_runtime.loading import load_model
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.tasks import check_finite
 
 QUESTION = {"input": "How do I copy an array?"}
 JSON = "application/json"
@@ -83,6 +85,13 @@ def test_a_bad_question_is_refused(faq_client: FlaskClient, body: bytes, code: s
 def test_another_content_type_is_unsupported(faq_client: FlaskClient, content_type: str, given: str) -> None:
     answer = faq_client.post("/score", data=b"{}", content_type=content_type)
     expect_error(answer, 415, "UnsupportedMediaType", f"{given}. Send one of: application/json.")
+
+
+def test_a_question_of_just_the_limit_is_read_and_one_character_more_is_refused(faq_client: FlaskClient) -> None:
+    assert faq_client.post("/score", json={"input": "ä" * 10_000}).status_code == 200
+    refused = faq_client.post("/score", json={"input": "ä" * 10_001})
+    message = "The question has 10001 characters; at most 10000 are read. Send the question itself."
+    expect_error(refused, 413, "InputTooLong", message)
 
 
 def pad(size: int) -> bytes:
@@ -200,6 +209,13 @@ def test_a_failing_model_answers_without_its_internals(
     assert "a secret of the model" in caplog.text + capsys.readouterr().out
 
 
+def test_a_score_that_is_not_a_number_is_a_failure(make_stub_client: Callable[..., FlaskClient]) -> None:
+    client = make_stub_client(lambda value: check_finite(np.array([0.5, float(value)])))
+    for value in ("nan", "inf", "-inf"):
+        answer = client.post("/score", json={"input": value})
+        assert (answer.status_code, answer.json["error"]["code"]) == (500, "ScoringFailed")
+
+
 def test_a_full_queue_refuses_new_requests_while_earlier_ones_are_answered(
     make_stub_client: Callable[..., FlaskClient],
 ) -> None:
@@ -219,47 +235,22 @@ def test_a_full_queue_refuses_new_requests_while_earlier_ones_are_answered(
         earlier = [pool.submit(post, 0)]
         started.acquire()
         earlier += [pool.submit(post, number) for number in (1, 2)]
+        deadline = monotonic() + 60
         while "scoring_queue_waiting 2.0" not in app.test_client().get("/metrics").text:
-            pass
+            assert monotonic() < deadline
 
         refused = post(3)
         expect_error(refused, 503, "Overloaded", "2 requests wait for the model already: try again later.")
         assert refused.headers["Retry-After"] == "1"
         malformed = app.test_client().post("/score", data=b"{", content_type=JSON)
-        assert malformed.status_code == 400
+        assert malformed.status_code == 503
+        assert app.test_client().post("/score", data=b"{", content_type="text/plain").status_code == 415
+        assert app.test_client().post("/score", data=bytes(9_000_000), content_type=JSON).status_code == 413
+        assert app.test_client().get("/healthz").status_code == 200
 
         go.release(4)
         assert sorted(answer.result().json["result"][0] for answer in earlier) == [0, 1, 2]
     assert post(4).status_code == 200
-
-
-def test_admission_lets_the_next_in_after_a_failure() -> None:
-    admission = Admission(0)
-
-    def fail() -> None:
-        raise KeyError("x")
-
-    for _ in range(3):
-        with pytest.raises(KeyError):
-            admission.run(fail)
-    assert admission.run(lambda: 7) == 7
-    assert admission.count_waiting() == 0
-
-
-def test_admission_with_no_queue_refuses_the_second() -> None:
-    admission, inside, go = Admission(0), threading.Event(), threading.Event()
-
-    def wait() -> bool:
-        inside.set()
-        return go.wait()
-
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(admission.run, wait)
-        inside.wait()
-        with pytest.raises(OverloadedError):
-            admission.run(lambda: True)
-        go.set()
-        assert first.result()
 
 
 json_values = st.recursive(

@@ -1,6 +1,8 @@
 """Downloads from a real HTTPS server: streaming, another try, and every way it can fail."""
 
+import gzip
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
@@ -12,7 +14,13 @@ import pytest
 
 from scoring_runtime.artifacts import compute_digest, fetch_artifact
 from scoring_runtime.download import BACKOFF_SECONDS, download_file
-from scoring_runtime.errors import ArtifactNotFoundError, DigestMismatchError, FetchFailedError
+from scoring_runtime.errors import (
+    ArtifactCorruptError,
+    ArtifactNotFoundError,
+    DigestMismatchError,
+    FetchFailedError,
+    ManifestInvalidError,
+)
 from scoring_runtime.uris import parse_uri
 
 CONTENT = b"weights" * 500_000
@@ -24,6 +32,7 @@ class Server:
     def __init__(self, certificate: Path) -> None:
         self.statuses: dict[str, list[int]] = {}
         self.seen: list[tuple[str, str | None]] = []
+        self.accepted: list[str | None] = []
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,6 +40,7 @@ class Server:
 
             def do_GET(self) -> None:
                 server.seen.append((self.path, self.headers.get("Authorization")))
+                server.accepted.append(self.headers.get("Accept-Encoding"))
                 statuses = server.statuses.get(self.path.split("?")[0], [404])
                 server.answer(self, statuses.pop(0) if len(statuses) > 1 else statuses[0])
 
@@ -46,8 +56,11 @@ class Server:
 
     def answer(self, request: http.server.BaseHTTPRequestHandler, status: int) -> None:
         cut = status == 299
-        body = CONTENT if status in (200, 299) else b"no"
-        request.send_response(200 if cut else status)
+        coded = status == 298
+        body = CONTENT if status in (200, 299) else gzip.compress(CONTENT) if coded else b"no"
+        request.send_response(200 if cut or coded else status)
+        if coded:
+            request.send_header("Content-Encoding", "gzip")
         if status == 302:
             request.send_header("Location", f"http://{self.base}/plain.tar")
         request.send_header("Content-Length", str(len(body)))
@@ -104,6 +117,14 @@ def test_a_file_is_downloaded_whole(server: Server, download: Download, waits: l
     assert waits == []
 
 
+def test_an_archive_said_to_be_coded_is_stored_as_it_lies_at_the_source(server: Server, download: Download) -> None:
+    server.statuses["/model.tar.gz"] = [298]
+    stored = download(f"https://{server.base}/model.tar.gz")
+    assert stored[:2] == b"\x1f\x8b"
+    assert gzip.decompress(stored) == CONTENT
+    assert server.accepted == ["identity"]
+
+
 def test_credentials_and_query_reach_the_server(server: Server, download: Download) -> None:
     server.statuses["/model.tar"] = [200]
     download(f"https://user:pass@{server.base}/model.tar?signature=a%2Fb")
@@ -148,11 +169,13 @@ def test_a_refusal_is_not_tried_again(
     assert waits == []
 
 
-def test_a_refused_connection_fails_and_names_the_host(server: Server, download: Download, waits: list[float]) -> None:
-    port = server.httpd.server_address[1]
-    free = port + 1 if port < 65535 else port - 1
-    with pytest.raises(FetchFailedError, match=rf"https://127.0.0.1:{free}/model.tar could not be fetched: ") as caught:
-        download(f"https://user:secret@127.0.0.1:{free}/model.tar?secret")
+def test_a_refused_connection_fails_and_names_the_host(download: Download, waits: list[float]) -> None:
+    # Bound and not listening: nobody else can take the port, and connections are refused.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        with pytest.raises(FetchFailedError, match=rf"^https://127.0.0.1:{port}/model.tar could not be ") as caught:
+            download(f"https://user:secret@127.0.0.1:{port}/model.tar?secret")
     assert "secret" not in caught.value.message
     assert waits == list(BACKOFF_SECONDS)
 
@@ -166,14 +189,21 @@ def test_an_unknown_certificate_fails_and_says_so(
 
 
 def test_a_fetched_artifact_is_verified(server: Server, make_settings: Any, tmp_path: Path) -> None:
-    server.statuses["/models/model.bin"] = [200]
-    uri = f"https://{server.base}/models/model.bin"
+    server.statuses["/models/model.TAR"] = [200]
+    uri = f"https://{server.base}/models/model.TAR"
     (tmp_path / "same").write_bytes(CONTENT)
-    artifact = fetch_artifact(make_settings(uri, model_digest=compute_digest(tmp_path / "same")))
-    assert (artifact.path.name, artifact.size_bytes) == ("artifact.bin", len(CONTENT))
+    # Its digest is right, and only then is it found to be no archive.
+    with pytest.raises(ArtifactCorruptError, match=r"^The artifact artifact\.tar cannot be unpacked"):
+        fetch_artifact(make_settings(uri, model_digest=compute_digest(tmp_path / "same")))
 
     with pytest.raises(DigestMismatchError):
         fetch_artifact(make_settings(uri, model_digest="sha256:" + "0" * 64))
+
+
+def test_a_single_file_is_refused_before_it_is_fetched(server: Server, make_settings: Any) -> None:
+    with pytest.raises(ManifestInvalidError, match="is a single file, which does not say its task"):
+        fetch_artifact(make_settings(f"https://{server.base}/models/model.skops"))
+    assert server.seen == []
 
 
 @pytest.mark.parametrize("path", ["", "/", "/models/", "/models/?signature=x"])

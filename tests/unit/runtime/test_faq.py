@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import joblib
@@ -309,3 +310,31 @@ def test_trusted_types_hold_no_function() -> None:
 )
 def test_clean_text_keeps_words_and_code(text: str, cleaned: str) -> None:
     assert clean_text(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("$fooBar $$ .http://a b", "$foobar foo bar $$ . b"),
+        ("x_http://a 1http://b 1.http://c", "x_http://a 1http://b 1."),
+        ("&#" + "1" * 5000 + "; a", "a"),
+    ],
+)
+def test_clean_text_keeps_what_stands_before_a_name_or_a_link(text: str, cleaned: str) -> None:
+    assert clean_text(text) == cleaned
+
+
+@pytest.mark.parametrize("part", ["a$", "a.", "aA$", "$", "a://", "<a ", "&#1"])
+def test_clean_text_takes_time_in_proportion_to_the_length(part: str) -> None:
+    started = process_time()
+    clean_text(part * (200_000 // len(part)))
+    # A quadratic pattern takes minutes for this, a linear one some 20 ms.
+    assert process_time() - started < 5
+
+
+def test_pair_features_with_indices_outside_their_matrix_are_refused() -> None:
+    features = PairFeatures().fit(*pairs_of(FAQ))
+    state: Any = features.__getstate__()
+    state["word_by_term_"].indices[0] = 10**6
+    with pytest.raises(ValueError, match="indices"):
+        PairFeatures().__setstate__(state)

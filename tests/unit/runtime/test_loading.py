@@ -2,10 +2,12 @@
 
 import json
 import pickle
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 import safetensors.torch
 import skops.io
@@ -171,6 +173,10 @@ def test_a_single_file_needs_a_manifest(load: Any, faq_folder: Path) -> None:
         ("[]", "originals.json: List should have at least 1 item after validation, not 0."),
         ('[{"id": 1, "answerId": 2}]', "originals.json[0][text]: Field required."),
         ('[{"id": 1.5, "answerId": 2, "text": "a"}]', "originals.json[0][id]: Input should be a valid integer."),
+        (
+            '[{"id": 1, "answerId": 18446744073709551616, "text": "a"}]',
+            "originals.json[0][answerId]: Input should be less than 18446744073709551616.",
+        ),
         ("{", "originals.json: Invalid JSON: EOF while parsing an object at line 1 column 1."),
     ],
 )
@@ -226,6 +232,21 @@ def test_a_model_that_cannot_score_its_example_says_why(load: Any, faq_folder: P
     with pytest.raises(ScorerFailedError) as caught:
         load(faq_folder)
     assert caught.value.message.startswith("The model could not score its example: NotFittedError: ")
+
+
+def test_a_model_that_answers_nan_for_its_example_says_so(load: Any, faq_folder: Path, pipeline: Pipeline) -> None:
+    broken = deepcopy(pipeline)
+    broken[-1].coef_[:] = np.nan
+    skops.io.dump(broken, faq_folder / "pipeline.skops")
+    with pytest.raises(ScorerFailedError, match="could not score its example: The model answered NaN or an infinite"):
+        load(faq_folder)
+
+
+def test_a_network_with_nan_weights_says_so(load: Any, images: Path, network: torch.nn.Module) -> None:
+    state = {**network.state_dict(), "fc.bias": torch.full((10,), torch.nan)}
+    safetensors.torch.save_file(state, images / "model.safetensors")
+    with pytest.raises(ScorerFailedError, match="could not score its example: The model answered NaN or an infinite"):
+        load(images)
 
 
 def test_a_model_that_does_not_fit_into_memory_says_so(load: Any, faq_folder: Path) -> None:

@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -74,12 +76,14 @@ class Runtime:
 
     def wait_for_server(self) -> None:
         """Return when the server accepts connections."""
-        while True:
-            try:
-                self.client.get("/healthz")
-            except httpx.ConnectError:
-                continue
-            return
+        self.wait_for(lambda: is_listening(self.port))
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; the process's end and a minute end the wait."""
+        deadline = monotonic() + 60
+        while not condition():
+            assert self.process.poll() is None, "the runtime has ended"
+            assert monotonic() < deadline, "a minute has passed"
 
     def wait(self) -> int:
         assert self.process.stdout is not None
@@ -161,6 +165,17 @@ def test_a_served_model_scores_until_sigterm_and_exits_with_zero(start_runtime: 
     assert runtime.wait() == 0
 
 
+def test_sighup_is_ignored_and_sigint_drains(start_runtime: StartRuntime, faq_folder: Path) -> None:
+    runtime = start_runtime(faq_folder.as_uri(), SCORING_DRAIN_SECONDS="2")
+    runtime.wait_for_log("ready")
+    runtime.process.send_signal(signal.SIGHUP)
+    runtime.process.send_signal(signal.SIGINT)
+
+    runtime.wait_for(lambda: runtime.client.get("/readyz").status_code == 503)
+    assert runtime.client.post("/score", json=QUESTION).status_code == 200
+    assert runtime.wait() == 0
+
+
 def test_the_server_answers_probes_while_the_model_is_loading(
     start_runtime: StartRuntime, waiting_model: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -196,15 +211,14 @@ def test_sigterm_during_a_request_answers_it_and_says_not_ready_meanwhile(
         (tmp_path / "started").read_text()
         runtime.process.send_signal(signal.SIGTERM)
 
-        while (answer := runtime.client.get("/readyz")).status_code == 200:
-            pass
+        runtime.wait_for(lambda: runtime.client.get("/readyz").status_code != 200)
+        answer = runtime.client.get("/readyz")
         assert answer.json()["error"]["code"] == "NotReady"
         assert "stopping" in answer.json()["error"]["message"]
         assert runtime.client.get("/healthz").status_code == 200
 
         # Let it finish only when the server no longer listens: the request outlives the drain time.
-        while is_listening(runtime.port):
-            pass
+        runtime.wait_for(lambda: not is_listening(runtime.port))
         threading.Thread(target=(tmp_path / "go").write_text, args=("",)).start()
         assert running.result().status_code == 200
     assert runtime.wait() == 0
@@ -273,3 +287,39 @@ def test_a_worker_ends_when_its_supervisor_is_killed(start_runtime: StartRuntime
     # Readable once the process has ended.
     assert select.select([worker], [], [], 60)[0] == [worker]
     os.close(worker)
+
+
+def test_bodies_that_trickle_in_hold_no_thread_that_answers_probes(
+    start_runtime: StartRuntime, faq_folder: Path
+) -> None:
+    runtime = start_runtime(faq_folder.as_uri(), SCORING_MAX_QUEUE="1")
+    runtime.wait_for_log("ready")
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(60):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", runtime.port)))
+            client.sendall(head)
+        runtime.wait_for(lambda: 'requests_total{code="503"} 58.0' in runtime.client.get("/metrics").text)
+        assert runtime.client.get("/healthz").status_code == 200
+        assert runtime.client.post("/score", json=QUESTION).status_code == 503
+    runtime.wait_for(lambda: runtime.client.post("/score", json=QUESTION).status_code == 200)
+
+
+# The report is made on the loading thread, whose exceptions would end nothing but the thread.
+UNREPORTABLE = """
+import threading
+from scoring_runtime import server
+
+def fail(*_arguments):
+    raise ValueError("no report")
+
+server.load_model = server.report_failure = fail
+threading.Thread(target=server._load_or_exit, args=(Settings(model_uri="file:///x"), None, None, None)).start()
+threading.Event().wait()
+"""
+
+
+def test_a_worker_ends_although_its_failure_cannot_be_reported() -> None:
+    program = "from scoring_runtime.settings import Settings" + UNREPORTABLE
+    ended = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, capture_output=True)
+    assert ended.returncode == 1

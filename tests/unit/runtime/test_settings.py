@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,11 @@ def test_the_termination_message_is_one_short_line_without_credentials(tmp_path:
     message = json.loads(content)
     assert message["code"] == "FetchFailed"
     assert message["message"].startswith("https://host/x failed éé")
+
+
+def test_a_termination_message_with_a_name_that_is_no_utf8_is_written(tmp_path: Path) -> None:
+    write_termination_message(tmp_path / "log", FetchFailedError(f"cannot read {os.fsdecode(bytes([0x61, 0xFF]))}"))
+    assert json.loads((tmp_path / "log").read_text())["message"] == "cannot read a?"
 
 
 def test_a_termination_log_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:

@@ -20,4 +20,5 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "scoring_runtime.faq.selection.ColumnSelector",
     "scoring_runtime.faq.vectors.TextVectorizer",
 )
-"""Types, beyond those that skops trusts itself, for `skops.io.load` of an FAQ pipeline. None runs code that the file brings."""
+"""Types, beyond those that skops trusts itself, for `skops.io.load` of an FAQ pipeline. None runs Python code of the
+file; the libraries are native code all the same: give a digest when you do not trust the place the file comes from."""

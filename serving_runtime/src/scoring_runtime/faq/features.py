@@ -93,6 +93,13 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """Return the m x len(FEATURES) features of one question with each of the m originals of `index`."""
         return self._describe(index, self._measure(question))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # scipy's native code trusts the indices of a sparse array, and a file may hold any. Raises ValueError.
+        for name in ("word_by_term_", "char_by_term_"):
+            if name in state:
+                state[name].check_format(full_check=True)
+
     def _learn(self, pairs: pd.DataFrame, labels: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
         """Set the fitted state. Return the fold of each known text and the regression's scores (n x C) without that fold."""
         repeats = pairs[labels == 1]

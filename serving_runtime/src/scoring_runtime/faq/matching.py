@@ -55,7 +55,10 @@ class FaqMatcher:
 
     def match(self, question: str) -> list[tuple[int | str, int | str, float]]:
         """Return (original id, answer id, probability) of the `top` most probable originals, best first."""
-        scores = self.score(question)
+        return self.rank(self.score(question))
+
+    def rank(self, scores: NDArray[np.float64]) -> list[tuple[int | str, int | str, float]]:
+        """Return what `match` does for the scores of `score`."""
         best = np.argsort(-scores, kind="stable")[: self.top]
         return [(self.originals[i].id, self.originals[i].answer_id, float(scores[i])) for i in best]
 

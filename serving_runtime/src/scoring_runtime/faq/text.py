@@ -10,8 +10,12 @@ _MARKUP = re.compile(
     r"</?(?:a|abbr|b|blockquote|br|code|dd|del|div|dl|dt|em|h[1-6]|hr|i|img|ins|kbd|li|ol|p|pre|s|span|strike"
     r"|strong|sub|sup|table|tbody|td|th|thead|tr|ul)(?:\s[^<>]*)?/?>"
 )
-_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
-_CAMEL_CASE = re.compile(r"\b[\w$]*[a-z][A-Z][\w$]*")
+# Both start once per run of their characters and never give back what they took: from every word boundary of a run,
+# as in "a$a$a…", the time would grow with the square of the length. What comes before the first boundary is kept.
+_LINK = re.compile(r"(?<![a-z0-9+.-])(?>([a-z0-9+.-]*?)\b(?=[a-z]))[a-z0-9+.-]++://\S+")
+_CAMEL_CASE = re.compile(r"(?<![\w$])(\$*+)([\w$]*[a-z][A-Z][\w$]*)")
+# html.unescape reads the digits as one int, and Python refuses those of more than 4,300 digits.
+_ENDLESS_REFERENCE = re.compile(r"&#\d{1000,};?")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NAMES = frozenset({"JavaScript", "TypeScript", "jQuery", "GitHub"})
 
@@ -22,11 +26,11 @@ def clean_text(text: str) -> str:
     Code is kept, and an identifier is followed by its parts: `addEventListener` also says "add event listener", the words
     of people who do not know the name.
     """
-    plain = html.unescape(_MARKUP.sub(" ", text))
-    spelled = _CAMEL_CASE.sub(_spell_out, _LINK.sub(" ", plain))
+    plain = html.unescape(_ENDLESS_REFERENCE.sub(" ", _MARKUP.sub(" ", text)))
+    spelled = _CAMEL_CASE.sub(_spell_out, _LINK.sub(r"\1 ", plain))
     return " ".join(spelled.lower().split())
 
 
 def _spell_out(identifier: re.Match[str]) -> str:
-    name = identifier.group()
-    return name if name in _NAMES else f"{name} {_HUMP.sub(' ', name)}"
+    before, name = identifier.groups()
+    return identifier.group() if name in _NAMES else f"{before}{name} {_HUMP.sub(' ', name)}"

@@ -1,7 +1,7 @@
 """Scorer of PyTorch models: a state dict (.safetensors, .pt, .pth) in an architecture of torchvision.models."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ SHOWN_KEYS = 3
 
 
 class TorchScorer:
-    """A network in eval mode, on the GPU where there is one; a batch is float tensors (channels, height, width)."""
+    """A network in eval mode, on the GPU where there is one; a batch is a float tensor (n, channels, height, width)."""
 
     model: Any = None
 
@@ -38,10 +38,10 @@ class TorchScorer:
                 f"The model does not fit into the memory of {self.device}: use a larger GPU."
             ) from error
 
-    def score(self, batch: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+    def score(self, batch: torch.Tensor) -> NDArray[np.float32]:
         """Return the probabilities of the batch: shape (items, classes), each row adds up to 1."""
         with torch.inference_mode():
-            outputs = self.model(torch.stack(list(batch)).to(self.device))
+            outputs = self.model(batch.to(self.device))
             probabilities: NDArray[np.float32] = torch.softmax(outputs, dim=1).cpu().numpy()
         return probabilities
 

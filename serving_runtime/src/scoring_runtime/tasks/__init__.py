@@ -6,7 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from scoring_runtime.errors import EmptyInputError, MissingInputError
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring_runtime.errors import EmptyInputError, MissingInputError, ScoringFailedError
 from scoring_runtime.manifest import Manifest
 from scoring_runtime.scorers import Scorer, explain_missing_package
 
@@ -73,6 +76,12 @@ def get_input(payload: Json) -> Json:
     if not isinstance(payload, Mapping) or "input" not in payload:
         raise MissingInputError('The body has no input: send a JSON object such as {"input": …}.')
     return payload["input"]
+
+
+def check_finite(scores: NDArray[Any]) -> None:
+    """Raise ScoringFailedError when a score is NaN or infinite, which JSON cannot say and no order can place."""
+    if not np.isfinite(scores).all():
+        raise ScoringFailedError("The model answered NaN or an infinite number: train it anew, or repair its weights.")
 
 
 def check_not_empty(value: object, message: str) -> None:

@@ -5,13 +5,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
 
-from scoring_runtime.errors import ManifestInvalidError, MissingInputError, ModelInvalidError
+from scoring_runtime.errors import InputTooLongError, ManifestInvalidError, MissingInputError, ModelInvalidError
 from scoring_runtime.faq import TRUSTED_TYPES, FaqMatcher, Original
 from scoring_runtime.manifest import FaqParameters, Manifest, find_file, read_parameters
 from scoring_runtime.scorers import Scorer
-from scoring_runtime.tasks import RequestBody, TaskLimits, check_not_empty, get_input
+from scoring_runtime.tasks import RequestBody, TaskLimits, check_finite, check_not_empty, get_input
 
 EXAMPLE = {"input": "How do I read a file?"}
+
+MAX_QUESTION_CHARACTERS = 10_000
+"""Cleaning and vectorising hold the interpreter, so that probes wait meanwhile: a text of this length costs a few ms."""
+
+# 64 bits, signed or not: what JSON in other languages, and orjson, can carry.
+Id = Annotated[StrictInt, Field(ge=-(2**63), lt=2**64)] | StrictStr
 
 
 class _OriginalRow(BaseModel):
@@ -19,8 +25,8 @@ class _OriginalRow(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: StrictInt | StrictStr
-    answer_id: StrictInt | StrictStr = Field(alias="answerId")
+    id: Id
+    answer_id: Id = Field(alias="answerId")
     text: str
 
 
@@ -54,18 +60,25 @@ class FaqMatching:
         return RequestBody(payload=self._example)
 
     def read(self, body: RequestBody) -> str:
-        """Return the question. Raises MissingInputError or EmptyInputError."""
+        """Return the question. Raises MissingInputError, EmptyInputError or InputTooLongError."""
         question = get_input(body.payload)
         if not isinstance(question, str):
             raise MissingInputError('input must be a string: send {"input": "<question>"}.')
         check_not_empty(question.strip(), "input is empty: send a question.")
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            raise InputTooLongError(
+                f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read. "
+                "Send the question itself."
+            )
         return question
 
     def score(self, inputs: str) -> list[list[int | str | float]]:
-        """Return [id, answerId, probability] of the best matches."""
+        """Return [id, answerId, probability] of the best matches. Raises ScoringFailedError for NaN."""
         if self._matcher is None:
             raise ModelInvalidError("No scorer is attached to the task.")
-        return [[original, answer, float(score)] for original, answer, score in self._matcher.match(inputs)]
+        scores = self._matcher.score(inputs)
+        check_finite(scores)
+        return [list(match) for match in self._matcher.rank(scores)]
 
 
 def _read_originals(path: Path) -> list[Original]:
