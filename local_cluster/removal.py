@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from local_cluster import addresses, network
@@ -82,7 +83,7 @@ def _pod_cgroups() -> list[Path]:
 def _remove_pod_cgroups() -> Iterator[str]:
     for top in _pod_cgroups():
         with contextlib.suppress(NotHealthy):
-            wait_until(lambda top=top: _remove_cgroup(top), f"{top} is empty", 10)  # type: ignore[misc]
+            wait_until(partial(_remove_cgroup, top), f"{top} is empty", 10)
         if not top.exists():
             yield f"control group {top}"
 

@@ -1,6 +1,7 @@
 """What the operator makes of a ScoringModel, against a real API server; pods run on nodes that KWOK plays, so they are ready at once."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -99,17 +100,16 @@ def test_lost_label_is_put_back_and_the_child_still_seen(models: ScoringModels, 
     models.wait_until_ready()
     for kind in ("service", "deployment"):
         models.kubectl("label", kind, "faq", "app.kubernetes.io/managed-by-", "scoring.dev/model-")
-        wait_for(lambda kind=kind: read_label(models, kind) == "faq", f"the label of the {kind} to be put back")  # type: ignore[misc]
+        wait_for(partial(has_label, models, kind), f"the label of the {kind} to be put back")
     wait_until_quiet(kubectl)
     status = models.kubectl.get("scoringmodel", "faq")["status"]
     assert (status["url"], status["readyReplicas"]) == (f"http://faq.{models.kubectl.namespace}.svc", 2)
     assert models.find_ready()["reason"] == "Serving"
 
 
-def read_label(models: ScoringModels, kind: str) -> str | None:
-    """Return the model's label on its child of a kind."""
-    label: str | None = models.kubectl.get(kind, "faq")["metadata"].get("labels", {}).get("scoring.dev/model")
-    return label
+def has_label(models: ScoringModels, kind: str) -> bool:
+    """Tell whether the model's child of a kind carries the model's label."""
+    return bool(models.kubectl.get(kind, "faq")["metadata"].get("labels", {}).get("scoring.dev/model") == "faq")
 
 
 def test_deleted_child_is_made_again(models: ScoringModels) -> None:

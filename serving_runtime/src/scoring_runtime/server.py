@@ -46,7 +46,7 @@ def serve(settings: Settings) -> None:
     draining = multiprocessing.Event()
     server = MPServer(
         "scoring_runtime",
-        address="0.0.0.0",  # noqa: S104
+        address="0.0.0.0",  # noqa: S104 (a pod is reached at an address it does not know beforehand)
         port=settings.port,
         interface=Interfaces.WSGI,
         blocking_threads=settings.max_queue + SPARE_THREADS,
