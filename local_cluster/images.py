@@ -45,8 +45,10 @@ class Recipe:
 
 RECIPES = {
     "operator": Recipe("Dockerfile.operator", {}),
-    "runtime-sklearn": Recipe("Dockerfile.runtime", {"VARIANT": "sklearn"}),
-    "runtime-torch": Recipe("Dockerfile.runtime", {"VARIANT": "torch"}),
+    **{
+        f"runtime-{variant}": Recipe("Dockerfile.runtime", {"VARIANT": variant})
+        for variant in ("sklearn", "torch", "tensorflow", "onnx", "mlflow")
+    },
 }
 BASE = "base"
 

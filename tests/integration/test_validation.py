@@ -33,7 +33,7 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ({"replica": 2}, 'unknown field "spec.replica"'),
         (
             {"model": {"uri": "file:///m", "format": "caffe"}},
-            'spec.model.format: Unsupported value: "caffe": supported values: "sklearn", "torch"',
+            'spec.model.format: Unsupported value: "caffe": supported values: "sklearn", "torch", "tensorflow", "keras", "onnx", "mlflow", "python"',
         ),
         (
             {"replicas": -1},
@@ -58,7 +58,23 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ),
         (
             {"model": {"uri": "pvc://models/model.pkl"}},
-            "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
+            "digest is required for this file: a pickle, joblib, .pt or .keras file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
+        ),
+        (
+            {"model": {"uri": "pvc://models/model", "format": "tensorflow"}},
+            "digest is required for the formats tensorflow, keras and mlflow: their models can run code when they are loaded; set digest to sha256:<what sha256sum prints>",
+        ),
+        (
+            {"batching": {"maxSize": 0}},
+            "spec.batching.maxSize: Invalid value: 0: spec.batching.maxSize in body should be greater than or equal to 1",
+        ),
+        (
+            {"batching": {"maxDelayMilliseconds": 20_000}},
+            "spec.batching.maxDelayMilliseconds in body should be less than or equal to 10000",
+        ),
+        (
+            {"runtime": {"env": [{"name": "SCORING_BATCH_MAX_SIZE", "value": "8"}]}},
+            "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
         ),
         (
             {"endpoint": {"type": "NodePort"}},
@@ -66,7 +82,7 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ),
         (
             {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "x"}]}},
-            "this variable follows from spec.model and cannot be set here",
+            "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
         ),
         (
             {"runtime": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}}}},
@@ -96,7 +112,8 @@ def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:
     models.apply("minimal", hardwareClass=None, model={"uri": "file:///m"}, autoscaling={"maxReplicas": 3})
     spec = models.kubectl.get("scoringmodel", "minimal")["spec"]
     assert spec["replicas"] == 1
-    assert spec["endpoint"] == {"type": "ClusterIP"}
+    assert spec["endpoint"] == {"type": "ClusterIP", "grpc": False}
+    assert spec["batching"] == {"maxDelayMilliseconds": 0}
     assert spec["autoscaling"] == {"minReplicas": 1, "maxReplicas": 3, "metrics": [{"type": "cpu", "target": 70}]}
 
 

@@ -34,6 +34,7 @@ PERMANENT_CODES = {
     "ManifestInvalid",
     "ModelInvalid",
     "FormatNotInstalled",
+    "UnexpectedAnswer",
 }
 """Codes of the runtime's termination message (docs/runtime-contract.md) that time alone will not mend."""
 

@@ -33,6 +33,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "threads": 2,
         },
     ),
+    "batched-with-grpc": (
+        {
+            "model": {"uri": "pvc://models/tabular/tabular.tar", "format": "sklearn"},
+            "batching": {"maxSize": 16, "maxDelayMilliseconds": 5},
+            "endpoint": {"grpc": True},
+        },
+        {},
+    ),
     "autoscaled": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 35}, "replicas": 7}, {}),
     "file-with-overrides": (
         {
@@ -146,6 +154,27 @@ def test_image_is_the_models_then_the_classs_then_the_formats(
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
 
 
+@pytest.mark.parametrize(
+    ("model_format", "image"),
+    [("keras", "tf:1"), ("tensorflow", "tf:1"), ("python", "own:1"), ("onnx", "onnx:1")],
+)
+def test_image_of_a_format_is_its_own_or_the_one_that_serves_it_too(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], model_format: str, image: str
+) -> None:
+    images = Settings(runtime_images={"sklearn": "sk:1", "python": "own:1", "tensorflow": "tf:1", "onnx": "onnx:1"})
+    model = build_model(model={"uri": "file:///m", "format": model_format, "digest": f"sha256:{'0' * 64}"})
+    deployment, _ = render_deployment_of(model, build_class(), images)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+
+def test_render_names_the_image_that_serves_the_format_when_none_is_known(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
+) -> None:
+    model = build_model(model={"uri": "file:///m", "format": "keras", "digest": f"sha256:{'0' * 64}"})
+    with pytest.raises(ModelProblem, match="no runtime image for format keras: .* add tensorflow to the chart's"):
+        render_children(model, build_class(), Settings(runtime_images={"sklearn": "scoring-runtime:sklearn"}))
+
+
 def test_render_says_what_to_do_when_no_image_is_known(
     build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
 ) -> None:
@@ -154,7 +183,7 @@ def test_render_says_what_to_do_when_no_image_is_known(
         render_children(model, build_class(), Settings(runtime_images={"sklearn": "scoring-runtime:sklearn"}))
     assert refused.value == ModelProblem(
         "InvalidSpec",
-        "the operator has no runtime image for format torch: set spec.runtime.image, or add the format to the chart's runtimeImages.",
+        "the operator has no runtime image for format torch: set spec.runtime.image, or add torch to the chart's runtimeImages.",
     )
 
 

@@ -19,27 +19,43 @@ DIGEST_RULE = TextRule(
     "^sha256:[0-9a-f]{64}$",
     "digest must be sha256: followed by 64 hexadecimal digits in lower case, as sha256sum prints them",
 )
-CODE_FILES = "[.](pkl|pickle|joblib|pt|pth)([?#].*)?$"
+CODE_FILES = "[.](pkl|pickle|joblib|pt|pth|pt2|ts|keras)([?#].*)?$"
 """URIs of files that can run code when they are loaded."""
 
+CODE_FORMATS = ("tensorflow", "keras", "mlflow")
+"""Formats all of whose models can run code when they are loaded."""
+
 DIGEST_REQUIRED = (
-    "digest is required for this file: a pickle, joblib or .pt file can run code when it is loaded; "
+    "digest is required for this file: a pickle, joblib, .pt or .keras file can run code when it is loaded; "
+    "set digest to sha256:<what sha256sum prints>"
+)
+DIGEST_REQUIRED_BY_FORMAT = (
+    "digest is required for the formats tensorflow, keras and mlflow: their models can run code when they are loaded; "
     "set digest to sha256:<what sha256sum prints>"
 )
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 MIN_ABOVE_MAX = "minReplicas must not be above maxReplicas"
 VARIABLE_RULE = TextRule(
-    "^SCORING_(MODEL_.*|PORT|WORK_DIR|VOLUME_DIR)$",
-    "this variable follows from spec.model and cannot be set here",
+    "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|WORK_DIR|VOLUME_DIR)$",
+    "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
     is_forbidden=True,
 )
+
+
+Format = Literal["sklearn", "torch", "tensorflow", "keras", "onnx", "mlflow", "python"]
 
 
 class ModelSource(ApiModel):
     """Where the model artifact is, and how it is known to be the right one."""
 
     model_config = ConfigDict(
-        json_schema_extra=validated(cel(f"has(self.digest) || !self.uri.matches('{CODE_FILES}')", DIGEST_REQUIRED))
+        json_schema_extra=validated(
+            cel(f"has(self.digest) || !self.uri.matches('{CODE_FILES}')", DIGEST_REQUIRED),
+            cel(
+                f"has(self.digest) || !has(self.format) || !(self.format in {list(CODE_FORMATS)})",
+                DIGEST_REQUIRED_BY_FORMAT,
+            ),
+        )
     )
 
     uri: str = Field(
@@ -55,14 +71,16 @@ class ModelSource(ApiModel):
         max_length=71,
         description=(
             "sha256:<64 hexadecimal digits> of the artifact; checked before anything is unpacked or loaded. Of a file, what sha256sum prints. "
-            "Required for files that can run code when they are loaded (.pkl, .pickle, .joblib, .pt, .pth)."
+            "Required for files that can run code when they are loaded (.pkl, .pickle, .joblib, .pt, .pth, .pt2, .ts, .keras) and for the formats "
+            "tensorflow, keras and mlflow."
         ),
         json_schema_extra=validated(DIGEST_RULE.render()),
     )
-    format: Literal["sklearn", "torch"] | None = Field(
+    format: Format | None = Field(
         None,
         description=(
-            "The framework that loads the model: sklearn or torch. It chooses the runtime's image. "
+            "What the model is saved as: sklearn, torch, tensorflow, keras, onnx, mlflow, or python (a class of the image's). It chooses the "
+            "runtime's image. "
             "Left out, the sklearn image is used and the artifact's own manifest decides."
         ),
     )
@@ -86,6 +104,8 @@ class ModelSource(ApiModel):
         """Return the source, unless its file can run code and has no digest."""
         if self.digest is None and re.search(CODE_FILES, self.uri):
             raise ValueError(DIGEST_REQUIRED)
+        if self.digest is None and self.format in CODE_FORMATS:
+            raise ValueError(DIGEST_REQUIRED_BY_FORMAT)
         return self
 
 
@@ -121,12 +141,34 @@ class Autoscaling(ApiModel):
         return self
 
 
+class Batching(ApiModel):
+    """How requests that come at the same time are scored together. A model that is idle never waits for more of them."""
+
+    max_size: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Items scored at once at most; 1 switches batching off. Left out: what helps the model's format and hardware.",
+    )
+    max_delay_milliseconds: int = Field(
+        0,
+        ge=0,
+        le=10000,
+        description=(
+            "How long after its arrival a request that found the model busy may wait for more to fill the batch. 0: take what has gathered."
+        ),
+    )
+
+
 class Endpoint(ApiModel):
     """How the scoring endpoint is reached."""
 
     type: Literal["ClusterIP", "LoadBalancer"] = Field(
         "ClusterIP",
         description="ClusterIP: inside the cluster only. LoadBalancer: the cluster's load balancer gives an address, shown in status.url. Port 80.",
+    )
+    grpc: bool = Field(
+        False, description="Also answer the Open Inference Protocol over gRPC, at port 8081 of the same address."
     )
 
 
@@ -205,6 +247,7 @@ class ScoringModelSpec(ApiModel):
     autoscaling: Autoscaling | None = Field(
         None, description="Scale by measured load instead of by a fixed number of replicas."
     )
+    batching: Batching = Field(Batching(), description="How requests that come at the same time are scored together.")
     endpoint: Endpoint = Field(Endpoint(), description="How the endpoint is reached.")
     runtime: Runtime = Field(Runtime(), description="Overrides of the serving runtime.")
 

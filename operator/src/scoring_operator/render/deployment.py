@@ -8,11 +8,14 @@ from scoring_operator.render.resources import count_threads, merge_resources
 from scoring_operator.settings import Settings
 
 RUNTIME_PORT = 8080
+GRPC_PORT = 8081
 VOLUME_DIR = "/mnt/model"
 WORK_DIR = "/var/lib/scoring"
 TEMPORARY_DIR = "/tmp"  # noqa: S108 (the container's own emptyDir)
 CONTAINER = "runtime"
-IMAGE_FORMAT_WITHOUT_FORMAT = "sklearn"
+FORMAT_OF_IMAGE_WITHOUT_FORMAT = "sklearn"
+# Formats that another format's image serves too, unless they are given one of their own.
+IMAGES_SHARED = {"keras": "tensorflow", "python": "sklearn"}
 GRACE_SECONDS = 60
 
 
@@ -81,7 +84,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "image": choose_image(model, hardware, settings),
         "imagePullPolicy": "IfNotPresent",
         "env": render_environment(model, hardware),
-        "ports": [{"name": "http", "containerPort": RUNTIME_PORT, "protocol": "TCP"}],
+        "ports": render_ports(model),
         "resources": merge_resources(model, hardware),
         "readinessProbe": render_probe("/readyz", period_seconds=2, failures=2),
         "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
@@ -93,6 +96,12 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
+
+
+def render_ports(model: ScoringModel) -> list[Manifest]:
+    """Return the container's ports: HTTP, and gRPC where the endpoint asks for it."""
+    ports = {"http": RUNTIME_PORT, **({"grpc": GRPC_PORT} if model.spec.endpoint.grpc else {})}
+    return [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
 
 
 def render_probe(path: str, period_seconds: int, failures: int) -> Manifest:
@@ -107,17 +116,19 @@ def render_probe(path: str, period_seconds: int, failures: int) -> Manifest:
 
 def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Manifest]:
     """Return the environment: what the contract asks for, then the model's own variables, which win."""
-    source = model.spec.model
-    threads = count_threads(model, hardware)
+    source, batching = model.spec.model, model.spec.batching
     environment = {
         "SCORING_MODEL_NAME": model.name,
         "SCORING_MODEL_URI": source.uri,
         "SCORING_MODEL_DIGEST": source.digest,
         "SCORING_MODEL_FORMAT": source.format,
-        "SCORING_THREADS": None if threads is None else str(threads),
+        "SCORING_BATCH_MAX_SIZE": batching.max_size,
+        "SCORING_BATCH_MAX_DELAY_MILLISECONDS": batching.max_delay_milliseconds or None,
+        "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
+        "SCORING_THREADS": count_threads(model, hardware),
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }
-    return [{"name": name, "value": value} for name, value in environment.items() if value is not None]
+    return [{"name": name, "value": str(value)} for name, value in environment.items() if value is not None]
 
 
 def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> str:
@@ -125,13 +136,15 @@ def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Setting
     wished = model.spec.runtime.image or hardware.spec.image
     if wished:
         return wished
-    name = model.spec.model.format or IMAGE_FORMAT_WITHOUT_FORMAT
-    if name not in settings.runtime_images:
+    name = model.spec.model.format or FORMAT_OF_IMAGE_WITHOUT_FORMAT
+    image = settings.runtime_images.get(name) or settings.runtime_images.get(IMAGES_SHARED.get(name, name))
+    if image is None:
         raise ModelProblem(
             "InvalidSpec",
-            f"the operator has no runtime image for format {name}: set spec.runtime.image, or add the format to the chart's runtimeImages.",
+            f"the operator has no runtime image for format {name}: set spec.runtime.image, or add "
+            f"{IMAGES_SHARED.get(name, name)} to the chart's runtimeImages.",
         )
-    return settings.runtime_images[name]
+    return image
 
 
 def find_claim(model: ScoringModel) -> str | None:
