@@ -60,8 +60,11 @@ crds: .venv/installed ## Generate the CRDs from the pydantic models
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,8 +10,7 @@ from local_clusters import ROOT
 DEVELOPMENT = ROOT / "requirements" / "dev.txt"
 IMAGES = [
     ROOT / "operator" / "requirements.txt",
-    ROOT / "serving_runtime" / "requirements-sklearn.txt",
-    ROOT / "serving_runtime" / "requirements-torch.txt",
+    *sorted((ROOT / "serving_runtime").glob("requirements-*.txt")),
 ]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 
