@@ -6,16 +6,17 @@ UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e cluster-up cluster-down crds lock clean
+.PHONY: help demo install check lint types unit test integration e2e cluster-up cluster-down crds protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/installed: requirements/dev.txt operator/pyproject.toml serving_runtime/pyproject.toml
+.venv/installed: requirements/dev.txt requirements/embeddings.txt operator/pyproject.toml serving_runtime/pyproject.toml
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version)'
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements/dev.txt
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/embeddings.txt
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e operator -e serving_runtime
 	touch $@
 
@@ -35,7 +36,7 @@ lint: .venv/installed
 types: .venv/installed
 	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples tests
 
-unit: .venv/installed ## Unit tests, and the repository's own promises
+unit: .venv/installed build/mlserver/installed ## Unit tests, and the repository's own promises
 	.venv/bin/pytest tests/unit tests/repo
 
 test: check integration e2e ## Everything: unit, integration (real API server, KWOK nodes) and e2e (real pods) tests
@@ -57,6 +58,16 @@ crds: .venv/installed ## Generate the CRDs from the pydantic models
 	$(PYTHON) -m scoring_operator.crds crds
 	$(PYTHON) -m scoring_operator.crds charts/scoring-operator/crds
 
+protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
+	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto
+	sed -i 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' serving_runtime/src/scoring_runtime/protocols/open_inference_pb2.py
+
+# MLServer's own client types, in an environment of their own: their pins clash with ours.
+build/mlserver/installed: requirements/mlserver.txt .venv/installed
+	python3 -m venv build/mlserver
+	.venv/bin/uv pip install --quiet --python build/mlserver/bin/python --require-hashes -r requirements/mlserver.txt
+	touch $@
+
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
@@ -65,6 +76,7 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
+	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,8 +5,9 @@ import sys
 
 from scoring_runtime.errors import LoadError
 from scoring_runtime.logs import configure_logging
-from scoring_runtime.server import report_failure, serve
+from scoring_runtime.server import serve
 from scoring_runtime.settings import read_settings, read_termination_log
+from scoring_runtime.termination import report_failure
 from scoring_runtime.uris import parse_uri
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from scoring_runtime.archives import SUFFIXES, is_archive, unpack_archive
-from scoring_runtime.download import download_file
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
@@ -26,8 +25,11 @@ from scoring_runtime.errors import (
 from scoring_runtime.settings import Settings
 from scoring_runtime.uris import ModelUri, parse_uri
 
-# Loading one of these can run any code that its author put into it.
-CODE_RUNNING_SUFFIXES = (".joblib", ".pkl", ".pickle", ".pt", ".pth")
+# Loading one of these can run any code that its author put into it. TensorFlow calls its models programs: their operations
+# read and write files.
+CODE_RUNNING_SUFFIXES = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".pt2", ".ts", ".keras")
+# A folder with one of these is such a model: TensorFlow's SavedModel, MLflow's.
+CODE_RUNNING_MARKERS = ("saved_model.pb", "saved_model.pbtxt", "MLmodel")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -60,12 +62,17 @@ def fetch_artifact(settings: Settings) -> Artifact:
 
 
 def require_digest(model: PurePath, digest: str | None) -> None:
-    """Raise DigestRequiredError when the file can run code on loading and no digest was given."""
-    if digest is None and model.suffix.lower() in CODE_RUNNING_SUFFIXES:
+    """Raise DigestRequiredError when the file or folder can run code on loading and no digest was given."""
+    if digest is None and _can_run_code(model):
         raise DigestRequiredError(
             f"{model.name} can run code when it is loaded, so it needs a digest: set spec.model.digest, or save "
-            "the model as .skops or .safetensors."
+            "the model as .skops, .safetensors or .onnx."
         )
+
+
+def _can_run_code(model: PurePath) -> bool:
+    is_marked = isinstance(model, Path) and any((model / marker).exists() for marker in CODE_RUNNING_MARKERS)
+    return is_marked or model.suffix.lower() in CODE_RUNNING_SUFFIXES
 
 
 def compute_digest(path: Path) -> str:
@@ -107,6 +114,8 @@ def _fetch_https(uri: ModelUri, work_dir: Path) -> Path:
     # Only the suffix of a name from outside is kept.
     name = uri.path.name.lower()
     target = folder / ("artifact" + next(suffix for suffix in SUFFIXES if name.endswith(suffix)))
+    from scoring_runtime.download import download_file  # noqa: PLC0415  # its HTTP client costs a quarter second to import
+
     download_file(uri, target)
     return target
 

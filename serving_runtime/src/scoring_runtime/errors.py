@@ -4,11 +4,13 @@ ScoringRuntimeError            code and message; the message says what is wrong 
 ├── LoadError                  the runtime cannot serve: logged, written to the termination message, exit status 1
 │   ├── InvalidSettingsError · ArtifactNotFoundError · ArtifactCorruptError · DigestMismatchError · DigestRequiredError
 │   ├── UnknownFormatError · ManifestInvalidError · ModelInvalidError · FormatNotInstalledError
-│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError (another try may work; time alone mends none above)
+│   ├── UnexpectedAnswerError
+│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError · DeviceLostError (another try may work; time alone
+│       mends none above)
 └── RequestError               one request cannot be answered; the runtime goes on
-    ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidBase64Error · InvalidImageError
-    ├── TruncatedImageError · TooManyImagesError · ImageTooLargeError · InputTooLongError · BodyTooLargeError
-    ├── UnsupportedMediaTypeError
+    ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidInputError · TooManyItemsError
+    ├── InvalidBase64Error · InvalidImageError · TruncatedImageError · TooManyImagesError · ImageTooLargeError
+    ├── InputTooLongError · BodyTooLargeError · UnsupportedMediaTypeError · ModelNotFoundError
     └── ScoringFailedError · NotReadyError · OverloadedError
 """
 
@@ -101,6 +103,18 @@ class ScorerFailedError(LoadError):
     code = "ScorerFailed"
 
 
+class UnexpectedAnswerError(LoadError):
+    """The model's answer to the manifest's example is not the one that the manifest expects."""
+
+    code = "UnexpectedAnswer"
+
+
+class DeviceLostError(LoadError):
+    """The accelerator answers nothing any more until the process has ended."""
+
+    code = "DeviceLost"
+
+
 class RequestError(ScoringRuntimeError):
     """One request cannot be answered."""
 
@@ -121,6 +135,18 @@ class EmptyInputError(RequestError):
     """The input is there and empty."""
 
     code = "EmptyInput"
+
+
+class InvalidInputError(RequestError):
+    """The input has another shape, type or name than the model's signature."""
+
+    code = "InvalidInput"
+
+
+class TooManyItemsError(RequestError):
+    """More items in one request than are scored at once."""
+
+    code = "TooManyItems"
 
 
 class InvalidBase64Error(RequestError):
@@ -171,6 +197,12 @@ class UnsupportedMediaTypeError(RequestError):
     code = "UnsupportedMediaType"
 
 
+class ModelNotFoundError(RequestError):
+    """The path names another model or version than the one that is served here."""
+
+    code = "ModelNotFound"
+
+
 class ScoringFailedError(RequestError):
     """The model failed on this request."""
 
@@ -184,6 +216,10 @@ class NotReadyError(RequestError):
 
 
 class OverloadedError(RequestError):
-    """As many requests wait for the model as may wait."""
+    """As many requests wait for the model as may wait, or memory is short; `retry_after_seconds` from now it may work."""
 
     code = "Overloaded"
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

@@ -6,20 +6,22 @@ from time import perf_counter
 
 import structlog
 
-from scoring_runtime.admission import Admission
 from scoring_runtime.artifacts import fetch_artifact, require_digest
+from scoring_runtime.batching import Batcher, BatchLimits
 from scoring_runtime.errors import (
     LoadError,
     ManifestInvalidError,
     ModelInvalidError,
     OutOfMemoryError,
+    OverloadedError,
     RequestError,
     ScorerFailedError,
     ScoringFailedError,
 )
-from scoring_runtime.manifest import Manifest, find_file, read_manifest
+from scoring_runtime.expectation import check_answer
+from scoring_runtime.manifest import FILE_NAME, Manifest, find_model, read_manifest
 from scoring_runtime.model import ModelSlot, ServedModel
-from scoring_runtime.scorers import ModelSource, Scorer, create_scorer
+from scoring_runtime.scorers import ModelSource, Scorer, create_scorer, explain_missing_package
 from scoring_runtime.settings import Settings
 from scoring_runtime.tasks import Task, TaskLimits, create_task
 from scoring_runtime.uris import redact_uris
@@ -30,28 +32,30 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 _logger = structlog.stdlib.get_logger(__name__)
 
 
-def load_model(settings: Settings, slot: ModelSlot, admission: Admission) -> ServedModel:
+def load_model(settings: Settings, slot: ModelSlot, batcher: Batcher) -> ServedModel:
     """Fetch, verify, load and warm up the model, and put it into the slot. Raises LoadError."""
     try:
-        return _load_model(settings, slot, admission)
+        return _load_model(settings, slot, batcher)
     except MemoryError as error:
         raise OutOfMemoryError("The model does not fit into memory: raise the memory limit.") from error
 
 
-def _load_model(settings: Settings, slot: ModelSlot, admission: Admission) -> ServedModel:
+def _load_model(settings: Settings, slot: ModelSlot, batcher: Batcher) -> ServedModel:
     started = perf_counter()
     _report(slot, "the model is being fetched and verified", settings)
     artifact = fetch_artifact(settings)
     _report(slot, "the model is being loaded", settings)
-    manifest = read_manifest(artifact.path)
+    manifest = _read_manifest(artifact.path)
     format_name = _choose_format(manifest, settings)
     scorer = create_scorer(format_name)
-    task = create_task(manifest, artifact.path, TaskLimits(settings.max_image_pixels, settings.threads))
-    _load_scorer(scorer, manifest, find_file(artifact.path, manifest.model, "model"), task, settings)
+    limits = TaskLimits(settings.max_image_pixels, settings.threads)
+    task = create_task(manifest, format_name, artifact.path, limits)
+    _load_scorer(scorer, manifest, artifact.path, task, settings)
     _report(slot, "the model is being warmed up", settings)
-    _warm_up(task, scorer, admission)
+    _warm_up(task, scorer, batcher, manifest)
+    batcher.limits = _choose_limits(task, settings)
     seconds = perf_counter() - started
-    model = ServedModel(manifest, format_name, task, artifact.digest, artifact.size_bytes, seconds)
+    model = ServedModel(manifest, format_name, task, artifact.digest, artifact.size_bytes, seconds, scorer.report)
     slot.fill(model)
     _logger.info("ready", model=settings.model_name, digest=model.digest, seconds=round(seconds, 3))
     return model
@@ -67,6 +71,18 @@ def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:
     _logger.info(stage, model=settings.model_name, uri=redact_uris(settings.model_uri))
 
 
+def _read_manifest(folder: Path) -> Manifest:
+    """Return the artifact's manifest; for a folder as MLflow saved it, what its own description says."""
+    if not (folder / FILE_NAME).exists() and (folder / "MLmodel").is_file():
+        try:
+            # Only here: it needs a package that only the image for mlflow has.
+            from scoring_runtime.mlmodel import make_manifest  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise explain_missing_package(error, "mlflow") from error
+        return Manifest.model_validate(make_manifest(folder))
+    return read_manifest(folder)
+
+
 def _choose_format(manifest: Manifest, settings: Settings) -> str:
     chosen = settings.model_format or manifest.format
     if chosen is None:
@@ -76,9 +92,24 @@ def _choose_format(manifest: Manifest, settings: Settings) -> str:
     return chosen
 
 
-def _load_scorer(scorer: Scorer, manifest: Manifest, path: Path, task: Task, settings: Settings) -> None:
+def _choose_limits(task: Task, settings: Settings) -> BatchLimits:
+    """The settings' batching, else the task's own; never more than one item where the model takes one at a time."""
+    size = settings.batch_max_size or task.max_batch_size
+    return BatchLimits(size if task.signature.is_batched() else 1, settings.batch_max_delay_milliseconds / 1000)
+
+
+def _load_scorer(scorer: Scorer, manifest: Manifest, folder: Path, task: Task, settings: Settings) -> None:
+    path = find_model(folder, manifest.model)
     require_digest(path, settings.model_digest)
-    source = ModelSource(path, manifest.parameters, task.trusted_types, task.classes, settings.threads)
+    source = ModelSource(
+        path,
+        folder,
+        manifest.options,
+        signature=manifest.signature,
+        trusted_types=task.trusted_types,
+        classes=task.classes,
+        threads=settings.threads,
+    )
     try:
         scorer.load(source)
     except (LoadError, MemoryError):
@@ -88,19 +119,21 @@ def _load_scorer(scorer: Scorer, manifest: Manifest, path: Path, task: Task, set
         raise ModelInvalidError(f"{manifest.model} cannot be loaded: {_describe(error)}") from error
 
 
-def _warm_up(task: Task, scorer: Scorer, admission: Admission) -> None:
+def _warm_up(task: Task, scorer: Scorer, batcher: Batcher, manifest: Manifest) -> None:
     try:
         task.attach(scorer)
-        inputs = task.read(task.make_example())
-        admission.run(lambda: task.score(inputs))
-    except ScoringFailedError as error:
-        raise ScorerFailedError(f"The model could not score its example: {error.message}") from error
+        answer = task.write(batcher.score(task, task.read(task.make_example())))
+    except (ScoringFailedError, OverloadedError) as error:
+        reason = _describe(error.__cause__) if isinstance(error.__cause__, Exception) else error.message
+        raise ScorerFailedError(f"The model could not score its example: {reason}") from error
     except RequestError as error:
         raise ManifestInvalidError(f"manifest.json: example is not a request that scores: {error.message}") from error
     except (LoadError, MemoryError):
         raise
     except Exception as error:
         raise ScorerFailedError(f"The model could not score its example: {_describe(error)}") from error
+    if manifest.expect is not None:
+        check_answer(answer, manifest.expect)
 
 
 def _describe(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """manifest.json of an artifact, and the parameters of each task, as pydantic models. For loading.py and the tasks."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -7,21 +8,34 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from scoring_runtime.errors import ManifestInvalidError
+from scoring_runtime.tensors import Signature
 
 FILE_NAME = "manifest.json"
-TaskName = Literal["faq-matching", "image-classification"]
+TaskName = Literal["faq-matching", "image-classification", "prediction", "custom"]
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
 def _check_relative(value: str) -> str:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in value:
+    if path.is_absolute() or ".." in path.parts or not value or "\0" in value:
         raise ValueError("must be a path inside the artifact's folder")
     return value
 
 
 RelativePath = Annotated[str, AfterValidator(_check_relative)]
 Colour = Annotated[tuple[float, float, float], Field(description="red, green, blue")]
+
+
+class Expectation(BaseModel):
+    """What the model answers to the manifest's example: checked before the model is served.
+
+    Numbers may differ by `tolerance`, relative or absolute, whichever is more; all else must be equal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answer: Any
+    tolerance: float = Field(default=1e-3, ge=0)
 
 
 class Manifest(BaseModel):
@@ -33,18 +47,13 @@ class Manifest(BaseModel):
     version: str = Field(min_length=1)
     format: str | None = None
     task: TaskName
-    model: RelativePath
+    model: RelativePath = "."
+    options: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
+    signature: Signature | None = None
+    labels: RelativePath | tuple[str, ...] | None = None
     example: dict[str, Any] | None = None
-
-
-class FaqParameters(BaseModel):
-    """Parameters of faq-matching: the file of the originals, and how many matches to answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    originals: RelativePath
-    top: int = Field(default=3, ge=1)
+    expect: Expectation | None = None
 
 
 class Preprocessing(BaseModel):
@@ -61,14 +70,17 @@ class Preprocessing(BaseModel):
 
 
 class ImageParameters(BaseModel):
-    """Parameters of image-classification with torch."""
+    """Parameters of image-classification.
+
+    `layout` is the order of the axes that the model takes, `activation` what turns its outputs into probabilities.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    architecture: str
-    labels: RelativePath
     top: int = Field(default=3, ge=1)
     preprocessing: Preprocessing = Preprocessing()
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    activation: Literal["softmax", "none"] = "softmax"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -87,10 +99,32 @@ def read_manifest(folder: Path) -> Manifest:
 
 def read_parameters(manifest: Manifest, parameters: type[Parameters]) -> Parameters:
     """Return the manifest's parameters as the task's own. Raises ManifestInvalidError, naming the field."""
+    return explain_invalid(parameters, manifest.parameters, "parameters.")
+
+
+def explain_invalid(model: type[Parameters], values: Mapping[str, Any], prefix: str) -> Parameters:
+    """Return values of the manifest as `model`. Raises ManifestInvalidError, naming the field below `prefix`."""
     try:
-        return parameters.model_validate(manifest.parameters)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise ManifestInvalidError(_explain(error, "parameters.")) from None
+        raise ManifestInvalidError(_explain(error, prefix)) from None
+
+
+def read_labels(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
+    """Return the labels in class order, listed in the manifest or in the file it names; None without any.
+
+    Raises ManifestInvalidError for a file that is not one label per line.
+    """
+    if manifest.labels is None or isinstance(manifest.labels, tuple):
+        return manifest.labels
+    path = find_file(folder, manifest.labels, "labels")
+    try:
+        labels = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ManifestInvalidError(f"{path.name} is not UTF-8: save the labels as UTF-8, one per line.") from error
+    if not labels or not all(label.strip() for label in labels):
+        raise ManifestInvalidError(f"{path.name} is empty or has an empty line: one label per line, in class order.")
+    return tuple(labels)
 
 
 def find_file(folder: Path, name: str, field: str) -> Path:
@@ -98,6 +132,14 @@ def find_file(folder: Path, name: str, field: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise ManifestInvalidError(f"{FILE_NAME}: {field} names {name!r}, which is not a file of the artifact.")
+    return path
+
+
+def find_model(folder: Path, name: str) -> Path:
+    """Return the path of the model's file or folder. Raises ManifestInvalidError when there is none."""
+    path = folder / name
+    if not path.exists():
+        raise ManifestInvalidError(f"{FILE_NAME}: model names {name!r}, which is not in the artifact.")
     return path
 
 

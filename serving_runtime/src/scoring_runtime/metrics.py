@@ -2,29 +2,36 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from scoring_runtime.admission import Admission
+from scoring_runtime.batching import Batcher
 from scoring_runtime.model import ServedModel
 
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
     """The metrics of one app; `registry` renders them."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, batcher: Batcher) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "scoring_requests", "Scoring requests by HTTP status.", ["code"], registry=self.registry
         )
+        # Finding a child by its labels costs several times what counting does.
+        self._by_status: dict[int, Counter] = {}
         self._duration = Histogram(
             "scoring_request_duration_seconds",
             "Time from the first byte read to the answer, waiting included.",
             buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
+        batches = Histogram(
+            "scoring_batch_size", "Items scored at once.", buckets=BATCH_BUCKETS, registry=self.registry
+        )
+        batcher.report_batch = batches.observe
         waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
-        waiting.set_function(admission.count_waiting)
+        waiting.set_function(batcher.count_waiting)
         self._load = Gauge(
             "scoring_model_load_seconds", "Time to fetch, verify, load and warm up.", registry=self.registry
         )
@@ -33,7 +40,9 @@ class Metrics:
 
     def record_request(self, status: int, seconds: float) -> None:
         """Count one scoring request."""
-        self._requests.labels(str(status)).inc()
+        if status not in self._by_status:
+            self._by_status[status] = self._requests.labels(str(status))
+        self._by_status[status].inc()
         self._duration.observe(seconds)
 
     def record_model(self, model: ServedModel) -> None:

@@ -1,7 +1,8 @@
 """The model that is served, and the slot it is put into once warm. Filled by loading.py, asked by app.py."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from scoring_runtime.errors import NotReadyError
 from scoring_runtime.manifest import Manifest
@@ -10,7 +11,11 @@ from scoring_runtime.tasks import Task
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A warm model. `digest` and `size_bytes` are of the artifact as fetched, `load_seconds` the time until warm."""
+    """A warm model.
+
+    `digest` and `size_bytes` are of the artifact as fetched, `load_seconds` the time until warm, `report` what its scorer
+    tells of itself, such as engine and device.
+    """
 
     manifest: Manifest
     format: str
@@ -18,6 +23,7 @@ class ServedModel:
     digest: str
     size_bytes: int
     load_seconds: float
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ModelSlot:

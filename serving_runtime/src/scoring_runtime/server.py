@@ -1,34 +1,25 @@
-"""The processes: a supervisor that takes signals, and one worker with the model and the HTTP server (granian, WSGI).
+"""The supervisor: takes signals, and runs one worker with the model and the HTTP server (granian, WSGI).
 
 granian's in-process server speaks only ASGI and RSGI, so the model lives in its one worker process. SIGTERM or SIGINT reaches
 the supervisor, which says `draining` first and stops the worker only after the drain time; granian then finishes running
-requests.
+requests. What only the worker needs is imported there (worker.py): the supervisor stays small and both start sooner.
 """
 
 import multiprocessing
-import os
 import signal
 import threading
 from functools import partial
 from multiprocessing.synchronize import Event
-from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import structlog
-from flask import Flask
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from scoring_runtime.admission import Admission
-from scoring_runtime.app import create_app
-from scoring_runtime.errors import InvalidSettingsError, LoadError, ScorerFailedError
-from scoring_runtime.loading import limit_threads, load_model
-from scoring_runtime.logs import build_logging_config, configure_logging
-from scoring_runtime.metrics import Metrics
-from scoring_runtime.model import ModelSlot
+from scoring_runtime.errors import InvalidSettingsError
+from scoring_runtime.logs import build_logging_config
 from scoring_runtime.settings import Settings
-from scoring_runtime.termination import write_termination_message
 
 # Beside those that wait for the model: threads that read requests, refuse them or answer probes.
 SPARE_THREADS = 32
@@ -58,59 +49,18 @@ def serve(settings: Settings) -> None:
     server.on_startup(partial(_drain_on_signals, server, draining, settings.drain_seconds))
     _logger.info("serving", port=settings.port, model=settings.model_name)
     try:
-        server.serve(target_loader=partial(start_worker, settings, draining), wrap_loader=False)
+        server.serve(target_loader=partial(load_worker, settings, draining), wrap_loader=False)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise InvalidSettingsError(f"SCORING_PORT {settings.port} cannot be used: {reason}. Choose another.") from error
     _logger.info("stopped")
 
 
-def start_worker(settings: Settings, draining: Event) -> Flask:
-    """Return the app and load its model on a thread. Runs in the worker process, and ends it when loading fails."""
-    # A group of its own: a signal to the whole group (a terminal, `timeout`) must not end the worker before it drained.
-    os.setpgid(0, 0)
-    threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
-    configure_logging(settings.log_level)
-    limit_threads(settings.threads)
-    slot = ModelSlot(draining.is_set)
-    admission = Admission(settings.max_queue)
-    metrics = Metrics(admission)
-    load = partial(_load_or_exit, settings, slot, admission, metrics)
-    threading.Thread(target=load, name="loading", daemon=True).start()
-    return create_app(settings, slot, admission, metrics)
+def load_worker(settings: Settings, draining: Event) -> Any:  # noqa: ANN401  # the WSGI application
+    """Return the worker's application; called in the worker process alone."""
+    from scoring_runtime.worker import start_worker  # noqa: PLC0415  # half of the start's imports
 
-
-def report_failure(termination_log: Path, error: LoadError) -> None:
-    """Log why the runtime cannot serve and write the termination message."""
-    _logger.error("cannot serve", code=error.code, reason=error.message, exc_info=error.__cause__)
-    write_termination_message(termination_log, error)
-
-
-def _end_with_supervisor() -> None:
-    # A supervisor that was killed cannot stop its worker, which would hold memory and port for ever.
-    supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
-        supervisor.join()
-        os._exit(1)
-
-
-def _load_or_exit(settings: Settings, slot: ModelSlot, admission: Admission, metrics: Metrics) -> None:
-    try:
-        metrics.record_model(load_model(settings, slot, admission))
-    except LoadError as error:
-        _end_worker(settings, error)
-    except BaseException as error:
-        _logger.exception("loading failed unexpectedly")
-        _end_worker(settings, ScorerFailedError(f"Loading failed unexpectedly: {type(error).__name__}."))
-
-
-def _end_worker(settings: Settings, error: LoadError) -> NoReturn:
-    try:
-        report_failure(settings.termination_log, error)
-    finally:
-        # From a thread, only this ends the process; the supervisor then exits with 1. Whatever went wrong with the report,
-        # a worker that lived on would be a pod that is never ready and never ends.
-        os._exit(1)
+    return start_worker(settings, draining)
 
 
 def _drain_on_signals(server: MPServer, draining: Event, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """The runtime's settings: one frozen object read from the SCORING_* variables listed in docs/runtime-contract.md."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,24 @@ DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 _SECRET_FIELDS = ("model_uri",)
 
 
-def count_visible_cpus() -> int:
-    """Return how many CPUs this process may run on."""
-    return len(os.sched_getaffinity(0))
+def count_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many CPUs this process may use: those it may run on, or its container's CPU limit, rounded up."""
+    visible = len(os.sched_getaffinity(0))
+    limit = _read_cpu_limit(cgroup)
+    return visible if limit is None else max(1, min(visible, math.ceil(limit)))
+
+
+def _read_cpu_limit(cgroup: Path) -> float | None:
+    """Return the CPU limit of a container whose control group (version 2, or 1) is mounted at `cgroup`; None without one."""
+    for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            words = (cgroup / quota_file).read_text().split()
+            words += (cgroup / period_file).read_text().split() if period_file else []
+        except OSError:
+            continue
+        if words and words[0].isdecimal():
+            return int(words[0]) / int(words[1])
+    return None
 
 
 class Settings(BaseSettings):
@@ -34,10 +50,14 @@ class Settings(BaseSettings):
     volume_dir: Path = Path("/mnt/model")
     work_dir: Path = Path("/var/lib/scoring")
     port: int = Field(default=8080, ge=1, le=65535)
-    threads: int = Field(default_factory=count_visible_cpus, ge=1, le=1024)
+    threads: int = Field(default_factory=count_cpus, ge=1, le=1024)
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     max_image_pixels: int = Field(default=32 * 2**20, ge=1)
     max_queue: int = Field(default=64, ge=0, le=10_000)
+    max_wait_seconds: float = Field(default=10.0, gt=0, le=3600)
+    batch_max_size: int | None = Field(default=None, ge=1, le=1024)
+    batch_max_delay_milliseconds: float = Field(default=0.0, ge=0, le=10_000)
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
     drain_seconds: float = Field(default=5.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     termination_log: Path = DEFAULT_TERMINATION_LOG

@@ -23,3 +23,9 @@ def write_termination_message(path: Path, error: LoadError) -> None:
         path.write_bytes(orjson.dumps({"code": error.code, "message": message}) + b"\n")
     except OSError as reason:
         _logger.warning("termination message not written", path=str(path), reason=reason.strerror)
+
+
+def report_failure(termination_log: Path, error: LoadError) -> None:
+    """Log why the runtime cannot serve and write the termination message."""
+    _logger.error("cannot serve", code=error.code, reason=error.message, exc_info=error.__cause__)
+    write_termination_message(termination_log, error)

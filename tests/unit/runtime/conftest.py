@@ -22,12 +22,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from scoring_runtime.admission import Admission
 from scoring_runtime.app import create_app
 from scoring_runtime.artifacts import compute_digest
+from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
+from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 
 ORIGINALS = [
@@ -126,14 +127,15 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory, network: torch.nn.Mod
 
 
 def write_image_manifest(folder: Path, **changes: Any) -> None:
-    parameters = {"architecture": "resnet18", "labels": "labels.txt", "preprocessing": PREPROCESSING}
     fields = {
         "name": "small-images",
         "version": "2",
         "format": "torch",
         "task": "image-classification",
         "model": "model.safetensors",
-        "parameters": parameters,
+        "options": {"architecture": "resnet18"},
+        "labels": "labels.txt",
+        "parameters": {"preprocessing": PREPROCESSING},
     }
     write_manifest(folder, **{**fields, **changes})
 
@@ -151,10 +153,10 @@ def make_client(make_settings: MakeSettings) -> MakeClient:
 
     def make(folder: Path, **values: Any) -> FlaskClient:
         settings = make_settings(folder.as_uri(), **{"model_digest": compute_digest(folder), **values})
-        slot, admission = ModelSlot(), Admission(settings.max_queue)
-        metrics = Metrics(admission)
-        app = create_app(settings, slot, admission, metrics)
-        metrics.record_model(load_model(settings, slot, admission))
+        slot, batcher = ModelSlot(), Batcher(settings.max_queue, settings.max_wait_seconds)
+        metrics = Metrics(batcher)
+        app = create_app(settings, ScoringService(settings.model_name, slot, batcher), metrics)
+        metrics.record_model(load_model(settings, slot, batcher))
         return app.test_client()
 
     return make

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import monotonic
@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from scoring_runtime.admission import Admission
 from scoring_runtime.app import create_app
+from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.service import ScoringService
 from scoring_runtime.tasks import check_finite
+from scoring_runtime.tensors import Signature, TensorSpec
 
 QUESTION = {"input": "How do I copy an array?"}
 JSON = "application/json"
@@ -173,9 +175,11 @@ class StubTask:
     file_types: tuple[str, ...] = ()
     trusted_types: tuple[str, ...] = ()
     classes: int | None = None
+    max_batch_size = 1
+    signature = Signature(inputs=(TensorSpec(name="input", datatype="BYTES", shape=(-1,)),))
 
     def __init__(self, score: Callable[[Any], Any]) -> None:
-        self.score = score
+        self._score = score
 
     def attach(self, scorer: Any) -> None: ...
 
@@ -184,15 +188,31 @@ class StubTask:
     def read(self, body: Any) -> Any:
         return body.payload["input"]
 
+    def read_tensors(self, tensors: Any) -> Any:
+        return tensors["input"]
+
+    def count(self, inputs: Any) -> int:
+        return 1
+
+    def score(self, requests: Sequence[Any]) -> list[Any]:
+        return [self._score(inputs) for inputs in requests]
+
+    def write(self, outputs: Any) -> Any:
+        return outputs
+
+    def write_tensors(self, outputs: Any) -> Any:
+        return {"output": np.array([outputs])}
+
 
 @pytest.fixture
 def make_stub_client(make_settings: Any, faq_folder: Any) -> Callable[..., FlaskClient]:
     def make(score: Callable[[Any], Any], **values: Any) -> FlaskClient:
         stub_settings = make_settings(faq_folder.as_uri(), **values)
-        slot, admission = ModelSlot(), Admission(stub_settings.max_queue)
-        model: ServedModel = load_model(stub_settings, ModelSlot(), Admission(1))
+        slot, batcher = ModelSlot(), Batcher(stub_settings.max_queue)
+        model: ServedModel = load_model(stub_settings, ModelSlot(), Batcher(1))
         slot.fill(replace(model, task=StubTask(score)))
-        return create_app(stub_settings, slot, admission, Metrics(admission)).test_client()
+        service = ScoringService(stub_settings.model_name, slot, batcher)
+        return create_app(stub_settings, service, Metrics(batcher)).test_client()
 
     return make
 

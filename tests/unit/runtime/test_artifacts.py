@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring_runtime.archives import unpack_archive
-from scoring_runtime.artifacts import compute_digest, fetch_artifact
+from scoring_runtime.artifacts import compute_digest, fetch_artifact, require_digest
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
@@ -107,13 +107,22 @@ def test_a_missing_artifact_is_not_found(make_settings: Any, tmp_path: Path, uri
         fetch_artifact(settings)
 
 
-@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".joblib", ".pt", ".pth", ".PKL"])
+@pytest.mark.parametrize("marker", ["saved_model.pb", "MLmodel"])
+def test_a_folder_that_can_run_code_needs_a_digest(tmp_path: Path, marker: str) -> None:
+    require_digest(tmp_path, None)
+    (tmp_path / marker).write_text("")
+    with pytest.raises(DigestRequiredError, match="can run code when it is loaded, so it needs a digest"):
+        require_digest(tmp_path, None)
+    require_digest(tmp_path, "sha256:" + "0" * 64)
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".ts", ".keras", ".PKL"])
 def test_a_file_that_can_run_code_needs_a_digest_before_it_is_touched(make_settings: Any, suffix: str) -> None:
     with pytest.raises(DigestRequiredError) as caught:
         fetch_artifact(make_settings(f"file:///no/such/model{suffix}"))
     assert caught.value.message == (
         f"model{suffix} can run code when it is loaded, so it needs a digest: set spec.model.digest, or save the model as "
-        ".skops or .safetensors."
+        ".skops, .safetensors or .onnx."
     )
 
 

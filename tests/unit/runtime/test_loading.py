@@ -14,13 +14,12 @@ import skops.io
 import torch
 import torchvision
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from scoring_runtime import scorers
-from scoring_runtime.admission import Admission
 from scoring_runtime.artifacts import compute_digest
+from scoring_runtime.batching import Batcher
 from scoring_runtime.errors import (
     DigestRequiredError,
     FormatNotInstalledError,
@@ -30,6 +29,7 @@ from scoring_runtime.errors import (
     NotReadyError,
     OutOfMemoryError,
     ScorerFailedError,
+    UnexpectedAnswerError,
     UnknownFormatError,
 )
 from scoring_runtime.loading import load_model
@@ -41,7 +41,7 @@ def load(make_settings: Any) -> Any:
     def run(path: Path, digest: bool = True, **values: Any) -> ServedModel:
         given = {"model_digest": compute_digest(path)} if digest else {}
         slot = ModelSlot()
-        model = load_model(make_settings(path.as_uri(), **given, **values), slot, Admission(1))
+        model = load_model(make_settings(path.as_uri(), **given, **values), slot, Batcher(1))
         assert slot.get_model() is model
         return model
 
@@ -64,9 +64,10 @@ def images(image_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def change_parameters(folder: Path, **changes: Any) -> None:
-    parameters = json.loads((folder / "manifest.json").read_text())["parameters"]
-    change_manifest(folder, parameters={**parameters, **changes})
+def change_part(folder: Path, part: str, **changes: Any) -> None:
+    """Change some of the manifest's `options` or `parameters`."""
+    before = json.loads((folder / "manifest.json").read_text())[part]
+    change_manifest(folder, **{part: {**before, **changes}})
 
 
 def test_skops_is_loaded_without_a_digest_and_joblib_is_not(load: Any, faq_folder: Path, pipeline: Pipeline) -> None:
@@ -97,7 +98,8 @@ def test_skops_with_other_types_is_refused_and_names_them(load: Any, faq_folder:
     with pytest.raises(ModelInvalidError) as caught:
         load(faq_folder)
     assert caught.value.message == (
-        "pipeline.skops holds types that are not trusted: json.dumps. Save the model without them."
+        "pipeline.skops holds types that are not trusted: json.dumps. Save the model without them, or as .joblib and give the "
+        "artifact's digest."
     )
 
 
@@ -106,7 +108,7 @@ def test_skops_with_other_types_is_refused_and_names_them(load: Any, faq_folder:
     [
         ({"name": ...}, "manifest.json: name: Field required."),
         ({"version": 3}, "manifest.json: version: Input should be a valid string."),
-        ({"task": "sorting"}, "manifest.json: task: Input should be 'faq-matching' or 'image-classification'."),
+        ({"task": "sorting"}, "manifest.json: task: Input should be 'faq-matching', 'image-classification', 'prediction' or 'custom'."),
         ({"model": "../pipeline.skops"}, "manifest.json: model: Value error, must be a path inside the artifact's folder."),
         ({"model": "/etc/passwd"}, "manifest.json: model: Value error, must be a path inside the artifact's folder."),
         ({"parameters": {}}, "manifest.json: parameters.originals: Field required."),
@@ -124,7 +126,7 @@ def test_a_wrong_manifest_names_the_field(load: Any, faq_folder: Path, changes: 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "other.skops"}, "manifest.json: model names 'other.skops', which is not a file of the artifact."),
+        ({"model": "other.skops"}, "manifest.json: model names 'other.skops', which is not in the artifact."),
         ({"parameters": {"originals": "no.json"}}, "manifest.json: parameters.originals names 'no.json', which is not a file of the artifact."),
         ({"format": ...}, "manifest.json: format is missing and SCORING_MODEL_FORMAT is not set: set one of them."),
         ({"example": {"input": " "}}, "manifest.json: example is not a request that scores: input is empty: send a question."),
@@ -189,9 +191,10 @@ def test_wrong_originals_name_the_row(load: Any, faq_folder: Path, originals: st
 
 def test_an_unknown_format_lists_the_installed_ones(load: Any, faq_folder: Path) -> None:
     with pytest.raises(UnknownFormatError) as caught:
-        load(faq_folder, model_format="onnx")
+        load(faq_folder, model_format="caffe")
     assert caught.value.message == (
-        "No scorer for the format 'onnx'. Installed: sklearn, torch. Correct spec.model.format."
+        "No scorer for the format 'caffe'. Installed: keras, mlflow, onnx, python, sklearn, tensorflow, torch. Correct "
+        "spec.model.format."
     )
 
 
@@ -213,8 +216,6 @@ def test_a_format_whose_packages_are_missing_names_the_image(load: Any, faq_fold
         ("model.skops", b"not a zip", "model.skops cannot be loaded: BadZipFile: File is not a zip file"),
         ("model.pkl", b"\x80", "model.pkl cannot be loaded: UnpicklingError: pickle data was truncated"),
         ("model.onnx", b"x", "model.onnx is no scikit-learn model file: name it .skops, .joblib, .pkl, .pickle."),
-        ("model.pkl", pickle.dumps([1]), "The model is a list without predict_proba: save a fitted classifier or pipeline."),
-        ("model.pkl", pickle.dumps(LinearRegression()), "The model is a LinearRegression without predict_proba: save a fitted classifier or pipeline."),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_model_is_invalid(
@@ -283,7 +284,7 @@ def test_a_pt_file_that_runs_code_is_refused_even_with_its_digest(load: Any, ima
 
 
 def test_weights_of_another_architecture_name_the_keys(load: Any, images: Path) -> None:
-    change_parameters(images, architecture="resnet50")
+    change_part(images, "options", architecture="resnet50")
     with pytest.raises(ModelInvalidError) as caught:
         load(images)
     assert caught.value.message.startswith("The weights are of another architecture: missing layer1.0.conv3.weight, ")
@@ -314,16 +315,19 @@ def test_a_file_that_is_no_state_dict_is_invalid(load: Any, images: Path, name: 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "resnet-18"}, "parameters.architecture: 'resnet-18' is not known. Did you mean: resnet18"),
-        ({"architecture": "os.system"}, "parameters.architecture: 'os.system' is not known."),
-        ({"preprocessing": {"interpolation": "cubic"}}, "parameters.preprocessing.interpolation: Input should be"),
-        ({"preprocessing": {"cropSize": 0}}, "parameters.preprocessing.cropSize: Input should be greater"),
-        ({"preprocessing": {"mean": [1, 2]}}, "parameters.preprocessing.mean"),
-        ({"labels": "manifest.json/x"}, "parameters.labels names"),
+        ({"options": {"architecture": "resnet-18"}}, "options.architecture: 'resnet-18' is not known. Did you mean: resnet18"),
+        ({"options": {"architecture": "os.system"}}, "options.architecture: 'os.system' is not known."),
+        ({"options": {"architecture": "resnet18", "kind": "pickle"}}, "options.kind: Input should be"),
+        ({"parameters": {"preprocessing": {"interpolation": "cubic"}}}, "parameters.preprocessing.interpolation: Input should be"),
+        ({"parameters": {"preprocessing": {"cropSize": 0}}}, "parameters.preprocessing.cropSize: Input should be greater"),
+        ({"parameters": {"preprocessing": {"mean": [1, 2]}}}, "parameters.preprocessing.mean"),
+        ({"parameters": {"layout": "CHWN"}}, "parameters.layout: Input should be 'NCHW' or 'NHWC'"),
+        ({"labels": "manifest.json/x"}, "labels names"),
+        ({"labels": ...}, "labels"),
     ],
-)
-def test_wrong_parameters_of_images_name_the_field(load: Any, images: Path, changes: Any, message: str) -> None:
-    change_parameters(images, **changes)
+)  # fmt: skip
+def test_a_wrong_manifest_of_images_names_the_field(load: Any, images: Path, changes: Any, message: str) -> None:
+    change_manifest(images, **changes)
     with pytest.raises(ManifestInvalidError) as caught:
         load(images)
     assert message in caught.value.message
@@ -350,14 +354,41 @@ def test_other_architectures_are_filled_completely(load: Any, images: Path, arch
         model = torchvision.models.get_model(architecture, weights=None, num_classes=10)
     state = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in model.state_dict().items()}
     safetensors.torch.save_file(state, images / "model.safetensors")
-    change_parameters(images, architecture=architecture, preprocessing={"resizeSize": 224, "cropSize": 224})
-    assert load(images).manifest.parameters["architecture"] == architecture
+    sizes = {"resizeSize": 224, "cropSize": 224}
+    change_manifest(images, options={"architecture": architecture}, parameters={"preprocessing": sizes})
+    assert load(images).manifest.options["architecture"] == architecture
+
+
+def answer_of(load: Any, folder: Path) -> Any:
+    task = load(folder).task
+    (outputs,) = task.score([task.read(task.make_example())])
+    return task.write(outputs)
+
+
+def test_a_model_that_answers_its_example_as_expected_is_served(load: Any, faq_folder: Path) -> None:
+    answer = [list(match) for match in answer_of(load, faq_folder)]
+    change_manifest(faq_folder, expect={"answer": answer, "tolerance": 1e-9})
+    assert load(faq_folder).manifest.expect is not None
+
+
+def test_a_model_that_answers_its_example_otherwise_is_refused_and_the_place_is_named(
+    load: Any, faq_folder: Path
+) -> None:
+    answer = [list(match) for match in answer_of(load, faq_folder)]
+    answer[1][2] += 0.1
+    change_manifest(faq_folder, expect={"answer": answer})
+    with pytest.raises(
+        UnexpectedAnswerError, match=r"expects: answer\[1\]\[2\] is 0\.\d+, expected 0\.\d+ \(tolerance 0\.001\)"
+    ):
+        load(faq_folder)
+    change_manifest(faq_folder, expect={"answer": answer, "tolerance": 0.2})
+    assert load(faq_folder) is not None
 
 
 def test_the_slot_says_what_is_being_done(make_settings: Any, faq_folder: Path) -> None:
     slot = ModelSlot()
     (faq_folder / "pipeline.skops").write_text("")
     with pytest.raises(LoadError):
-        load_model(make_settings(faq_folder.as_uri()), slot, Admission(1))
+        load_model(make_settings(faq_folder.as_uri()), slot, Batcher(1))
     with pytest.raises(NotReadyError, match=r"^Not ready: the model is being loaded\. Try again later\.$"):
         slot.get_model()

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import httpx
 import joblib
 import pytest
 
+from runtime_processes import Runtime, find_free_port, is_listening
 from scoring_runtime.artifacts import compute_digest
 
 QUESTION = {"input": "How do I copy an array?"}
@@ -52,61 +52,6 @@ class WaitingToLoad:
     def predict_proba(self, pairs):
         return np.full((len(pairs), 2), 0.5)
 """
-
-
-class Runtime:
-    """One runtime process and a client for it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.port = find_free_port()
-        command = [sys.executable, "-m", "scoring_runtime"]
-        environment = {**os.environ, "SCORING_PORT": str(self.port), "SCORING_THREADS": "1", **environment}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
-        self.log: list[str] = []
-
-    def wait_for_log(self, event: str) -> None:
-        """Read the log until a line with this event; the process's end ends the wait."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.log.append(line)
-            if json.loads(line)["event"] == event:
-                return
-        raise AssertionError(f"{event!r} never came: {self.log}")
-
-    def wait_for_server(self) -> None:
-        """Return when the server accepts connections."""
-        self.wait_for(lambda: is_listening(self.port))
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Return when the condition holds; the process's end and a minute end the wait."""
-        deadline = monotonic() + 60
-        while not condition():
-            assert self.process.poll() is None, "the runtime has ended"
-            assert monotonic() < deadline, "a minute has passed"
-
-    def wait(self) -> int:
-        assert self.process.stdout is not None
-        self.log += self.process.stdout.readlines()
-        return self.process.wait(timeout=60)
-
-    def end(self) -> None:
-        self.client.close()
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
-def find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 StartRuntime = Callable[..., Runtime]
@@ -224,11 +169,6 @@ def test_sigterm_during_a_request_answers_it_and_says_not_ready_meanwhile(
     assert runtime.wait() == 0
 
 
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def test_a_model_that_cannot_be_loaded_ends_the_process_with_a_termination_message(
     start_runtime: StartRuntime, faq_folder: Path, termination_log: Path
 ) -> None:
@@ -308,13 +248,13 @@ def test_bodies_that_trickle_in_hold_no_thread_that_answers_probes(
 # The report is made on the loading thread, whose exceptions would end nothing but the thread.
 UNREPORTABLE = """
 import threading
-from scoring_runtime import server
+from scoring_runtime import worker
 
 def fail(*_arguments):
     raise ValueError("no report")
 
-server.load_model = server.report_failure = fail
-threading.Thread(target=server._load_or_exit, args=(Settings(model_uri="file:///x"), None, None, None)).start()
+worker.load_model = worker.report_failure = fail
+threading.Thread(target=worker._load_or_exit, args=(Settings(model_uri="file:///x"), None, None, None)).start()
 threading.Event().wait()
 """
 

@@ -10,7 +10,7 @@ import structlog
 
 from scoring_runtime.errors import DigestMismatchError, FetchFailedError, InvalidSettingsError
 from scoring_runtime.logs import build_logging_config, configure_logging
-from scoring_runtime.settings import DEFAULT_TERMINATION_LOG, count_visible_cpus, read_settings, read_termination_log
+from scoring_runtime.settings import DEFAULT_TERMINATION_LOG, count_cpus, read_settings, read_termination_log
 from scoring_runtime.termination import write_termination_message
 from scoring_runtime.uris import redact_uris
 
@@ -28,14 +28,39 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "volume_dir": Path("/mnt/model"),
         "work_dir": Path("/var/lib/scoring"),
         "port": 8080,
-        "threads": count_visible_cpus(),
+        "threads": count_cpus(),
         "max_body_bytes": 8388608,
         "max_image_pixels": 33554432,
         "max_queue": 64,
+        "max_wait_seconds": 10.0,
+        "batch_max_size": None,
+        "batch_max_delay_milliseconds": 0.0,
+        "grpc_port": None,
         "drain_seconds": 5.0,
         "log_level": "info",
         "termination_log": Path("/dev/termination-log"),
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_threads_are_those_of_the_containers_cpu_limit(
+    tmp_path: Path, files: dict[str, str], limit: int | None
+) -> None:
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    visible = len(os.sched_getaffinity(0))
+    assert count_cpus(tmp_path) == (visible if limit is None else min(limit, visible))
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +139,9 @@ def test_uris_lose_user_info_and_query(text: str, redacted: str) -> None:
 
 
 @pytest.fixture
-def restored_logging() -> object:
+def restored_logging(monkeypatch: pytest.MonkeyPatch) -> object:
+    # dictConfig closes every handler of the process, and one of absl's (TensorFlow's, OpenVINO's) closes pytest's own stream.
+    monkeypatch.setattr(logging, "_handlerList", [])
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield

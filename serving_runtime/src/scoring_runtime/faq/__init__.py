@@ -1,15 +1,15 @@
 """FAQ matching: which known question does a new one repeat? Public; used by the runtime's task and by training.
 
-`text` cleans, `vectors` and `features` describe a pair of texts by numbers, `matching` ranks all originals for a question.
-Needs scikit-learn and pandas (the `sklearn` extra); LightGBM only when the model holds it.
+`originals`, `text` and `groups` are what both forms share. The form of words: `vectors`, `likelihood` and `features` describe
+a pair of texts by numbers, `matching` ranks all originals for a question; they need scikit-learn and pandas (the extra
+`sklearn`), and LightGBM only when the model holds it. The form of meaning, `embeddings`, needs NumPy and tokenizers (`onnx`).
+So what needs more than NumPy is imported from its own module.
 """
 
-from scoring_runtime.faq.features import PairFeatures
-from scoring_runtime.faq.matching import FaqMatcher, Original
-from scoring_runtime.faq.selection import ColumnSelector
+from scoring_runtime.faq.originals import Match, Matcher, Original, Scores
 from scoring_runtime.faq.text import clean_text
 
-__all__ = ["TRUSTED_TYPES", "ColumnSelector", "FaqMatcher", "Original", "PairFeatures", "clean_text"]
+__all__ = ["TRUSTED_TYPES", "Match", "Matcher", "Original", "Scores", "clean_text"]
 
 TRUSTED_TYPES: tuple[str, ...] = (
     "collections.OrderedDict",

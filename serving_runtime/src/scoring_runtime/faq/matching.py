@@ -1,30 +1,25 @@
-"""Ranks all originals for one question, with what depends on the originals alone computed once. Top of `faq`.
+"""Ranks originals for a question, with what depends on the originals alone computed once. Top of `faq`, for pipelines.
 
 The scores are the pipeline's own: those that `predict_proba` gives for the pairs of the question with every original.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from scoring_runtime.faq.blocks import Assemble, prepare_blocks
+from scoring_runtime.faq.blocks import prepare_blocks
+from scoring_runtime.faq.classifiers import prepare_classifier
 from scoring_runtime.faq.features import PairFeatures
+from scoring_runtime.faq.originals import Match, Original, Scores
+from scoring_runtime.faq.retrieval import find_champions
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Original:
-    """A question of the FAQ. Its ids are those of the question and of its answer; they are given back as they came."""
-
-    id: int | str
-    answer_id: int | str
-    text: str
+Score = Callable[[str], Scores]
 
 
 class FaqMatcher:
@@ -33,9 +28,14 @@ class FaqMatcher:
     Two shapes of pipeline let the originals' features be computed once, at construction: a first step `PairFeatures`, and
     a first step (FeatureUnion or ColumnTransformer) whose parts each read one of the columns Text_x and Text_y. Any other
     pipeline works too, but transforms all pairs for each question; `precomputed` tells which it is.
+
+    With `candidates`, only so many originals get a score: those that share the weightiest terms with the question. Only
+    a first step `PairFeatures` can tell; other pipelines score all.
     """
 
-    def __init__(self, pipeline: Pipeline, originals: Sequence[Original], top: int = 3) -> None:
+    def __init__(
+        self, pipeline: Pipeline, originals: Sequence[Original], top: int = 3, *, candidates: int | None = None
+    ) -> None:
         """`pipeline` is fitted; its `predict_proba` gives a duplicate's probability last. Raises ValueError for no originals."""
         if not originals:
             raise ValueError("there are no originals to match with: give at least one")
@@ -43,40 +43,61 @@ class FaqMatcher:
             raise ValueError(f"top is {top}: the number of answers must be at least 1")
         self.originals = tuple(originals)
         self.top = top
-        self._texts = [original.text for original in originals]
-        assemble = _prepare(pipeline, self._texts)
-        self.precomputed = assemble is not None
-        self._assemble = assemble or self._pair
-        self._classifier = pipeline[1:] if self.precomputed else pipeline
-        if not self.precomputed:
-            _log.info(
-                "the pipeline's first step can't be split by column: each question transforms all originals again"
-            )
+        texts = [original.text for original in originals]
+        score = _prepare(pipeline, texts, candidates)
+        self.precomputed = score is not None
+        self._score = score or _pair_with_all(pipeline, texts)
 
-    def match(self, question: str) -> list[tuple[int | str, int | str, float]]:
+    def match(self, question: str) -> list[Match]:
         """Return (original id, answer id, probability) of the `top` most probable originals, best first."""
-        return self.rank(self.score(question))
+        return self.rank(self._score(question))
 
-    def rank(self, scores: NDArray[np.float64]) -> list[tuple[int | str, int | str, float]]:
-        """Return what `match` does for the scores of `score`."""
-        best = np.argsort(-scores, kind="stable")[: self.top]
-        return [(self.originals[i].id, self.originals[i].answer_id, float(scores[i])) for i in best]
+    def rank(self, scores: Scores) -> list[Match]:
+        """Return what `match` does for the scores of a question."""
+        found = zip(*scores.find_best(self.top), strict=True)
+        return [(self.originals[row].id, self.originals[row].answer_id, float(share)) for row, share in found]
 
-    def score(self, question: str) -> NDArray[np.float64]:
-        """Return the probability, for each original in order, that `question` repeats it."""
-        probabilities = self._classifier.predict_proba(self._assemble(question))
-        return np.asarray(probabilities, dtype=np.float64)[:, -1]
-
-    def _pair(self, question: str) -> pd.DataFrame:
-        return pd.DataFrame({"Text_x": question, "Text_y": self._texts})
+    def score(self, questions: Sequence[str]) -> list[Scores]:
+        """Return the scores of each question."""
+        return [self._score(question) for question in questions]
 
 
-def _prepare(pipeline: Pipeline, texts: Sequence[str]) -> Assemble | None:
-    """Return what assembles a question's features from prepared originals; None when the pipeline doesn't allow it."""
-    if not isinstance(pipeline, Pipeline) or len(pipeline) == 1:
+def _prepare(pipeline: Pipeline, texts: Sequence[str], candidates: int | None) -> Score | None:
+    """Return what scores a question against prepared originals; None when the pipeline doesn't allow it."""
+    splittable = isinstance(pipeline, Pipeline) and len(pipeline) > 1
+    if splittable and isinstance(pipeline[0], PairFeatures):
+        return _prepare_features(pipeline, texts, candidates)
+    if candidates is not None:
+        _log.info("only a pipeline whose first step is PairFeatures can find candidates: all originals are scored")
+    assemble = prepare_blocks(pipeline[0], texts) if splittable else None
+    if assemble is None:
         return None
-    first = pipeline[0]
-    if not isinstance(first, PairFeatures):
-        return prepare_blocks(first, texts)
+    return lambda question: Scores(_take_last(pipeline[1:].predict_proba(assemble(question))))
+
+
+def _prepare_features(pipeline: Pipeline, texts: Sequence[str], candidates: int | None) -> Score:
+    first: PairFeatures = pipeline[0]
     index = first.index(texts)
-    return lambda question: first.transform_against(index, question)
+    classifier = prepare_classifier(pipeline[1:], first.describe(index, first.read(texts[0])))
+    if candidates is None or candidates >= len(texts):
+        by_term = index.turn()
+        return lambda question: Scores(classifier.classify(first.describe(by_term, first.read(question))))
+    champions = find_champions(index, classifier.weights)
+
+    def score(question: str) -> Scores:
+        read = first.read(question)
+        chosen = champions.find(read, candidates)
+        return Scores(classifier.classify(first.describe(index.select(chosen), read)), chosen)
+
+    return score
+
+
+def _pair_with_all(pipeline: Pipeline, texts: Sequence[str]) -> Score:
+    _log.info("the pipeline's first step can't be split by column: each question transforms all originals again")
+    return lambda question: Scores(
+        _take_last(pipeline.predict_proba(pd.DataFrame({"Text_x": question, "Text_y": texts})))
+    )
+
+
+def _take_last(probabilities: object) -> NDArray[np.float64]:
+    return np.asarray(probabilities, dtype=np.float64)[:, -1]

@@ -7,42 +7,62 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
 
 from scoring_runtime.errors import FormatNotInstalledError, UnknownFormatError
+from scoring_runtime.manifest import explain_invalid
+from scoring_runtime.tensors import Signature
 
 GROUP = "scoring_runtime.formats"
+# The image whose variant is not named after the format.
+_VARIANTS = {"keras": "tensorflow", "python": "sklearn"}
 
-# What the task hands to its scorer and gets back: each task says.
+# What the task hands to its scorer and gets back. Tensors by name; a list of JSON values for the task `custom`.
 Batch = Any
 Scores = Any
+Options = TypeVar("Options", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class ModelSource:
     """What a scorer loads.
 
-    `path` is the verified model file, `parameters` the manifest's, `trusted_types` the names of types that may be
-    loaded beside the format's own, `classes` their number where the task knows it, `threads` the threads to use.
+    `path` is the verified model file or folder, `folder` the artifact's, `options` the manifest's options of the format,
+    `signature` the manifest's, `trusted_types` the names of types that may be loaded beside the format's own, `classes`
+    their number where the task knows it, `threads` the threads to compute with.
     """
 
     path: Path
-    parameters: Mapping[str, Any]
-    trusted_types: tuple[str, ...]
-    classes: int | None
-    threads: int
+    folder: Path
+    options: Mapping[str, Any]
+    signature: Signature | None = None
+    trusted_types: tuple[str, ...] = ()
+    classes: int | None = None
+    threads: int = 1
 
 
 class Scorer(Protocol):
-    """A model in memory. Created without arguments; `load` is called once, then `score` from one thread at a time."""
+    """A model in memory. Created without arguments; `load` is called once, then `score` from one thread at a time.
+
+    `signature` is what the loaded model itself tells of its tensors, None where it tells nothing. `report` is what
+    /version shows beside the format: the engine that was chosen, the precision, the device.
+    """
 
     model: Any
+    signature: Signature | None
+    report: Mapping[str, Any]
 
     def load(self, source: ModelSource) -> None:
-        """Load the model file. Raises ModelInvalidError or ManifestInvalidError with what to do."""
+        """Load the model. Raises ModelInvalidError or ManifestInvalidError with what to do."""
 
     def score(self, batch: Batch) -> Scores:
-        """Score a batch; the task says what a batch is. Answers an array of shape (items, classes)."""
+        """Score a batch of named tensors, whose first axes have the same length n; return named tensors alike.
+
+        Raises OverloadedError when the device has no memory left for this batch. (Of the task `custom`: lists of n
+        JSON values.)
+        """
 
 
 def create_scorer(format_name: str) -> Scorer:
@@ -56,6 +76,11 @@ def create_scorer(format_name: str) -> Scorer:
     return _import_scorer(known[format_name])()
 
 
+def read_options(source: ModelSource, options: type[Options]) -> Options:
+    """Return the manifest's options as the format's own. Raises ManifestInvalidError, naming the field."""
+    return explain_invalid(options, source.options, "options.")
+
+
 def _import_scorer(point: EntryPoint) -> Callable[[], Scorer]:
     try:
         scorer: Callable[[], Scorer] = point.load()
@@ -64,9 +89,10 @@ def _import_scorer(point: EntryPoint) -> Callable[[], Scorer]:
     return scorer
 
 
-def explain_missing_package(error: ModuleNotFoundError, variant: str) -> FormatNotInstalledError:
+def explain_missing_package(error: ModuleNotFoundError, format_name: str) -> FormatNotInstalledError:
     """Return the error for an import that this image lacks, naming the variant of the image that has it."""
+    variant = _VARIANTS.get(format_name, format_name)
     return FormatNotInstalledError(
-        f"The format {variant!r} needs the package {error.name!r}, which is not in this image. Use the image of the "
-        f"variant {variant!r} (or install scoring-runtime[{variant}])."
+        f"The format {format_name!r} needs the package {error.name!r}, which is not in this image. Use the image of the "
+        f"variant {variant!r} (or install scoring-runtime[{format_name}])."
     )

@@ -1,100 +1,150 @@
-"""Scorer of PyTorch models: a state dict (.safetensors, .pt, .pth) in an architecture of torchvision.models."""
+"""Scorer of PyTorch models: state dicts of torchvision's architectures, TorchScript files and exported programs.
 
-import difflib
+What is read stands in torch_files.py, what is decided in torch_plan.py, and how it is run in torch_networks.py,
+torch_batches.py and torch_device.py.
+"""
+
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
-from scoring_runtime.errors import ManifestInvalidError, ModelInvalidError, OutOfMemoryError
-from scoring_runtime.scorers import ModelSource
-
-State = Mapping[str, torch.Tensor]
-SHOWN_KEYS = 3
+from scoring_runtime.errors import ManifestInvalidError
+from scoring_runtime.manifest import Preprocessing
+from scoring_runtime.scorers import ModelSource, read_options
+from scoring_runtime.scorers import torch_files as files
+from scoring_runtime.scorers.torch_batches import (
+    CudaGraphRecorder,
+    DirectRunner,
+    Forward,
+    RecordedRunner,
+    Recorder,
+    Runner,
+    record_call,
+)
+from scoring_runtime.scorers.torch_device import choose_device, describe_device, guard_loading, guard_scoring
+from scoring_runtime.scorers.torch_networks import ImageNetwork, TensorNetwork, convert_network
+from scoring_runtime.scorers.torch_plan import Plan, TorchOptions, make_plan
+from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec
 
 
 class TorchScorer:
-    """A network in eval mode, on the GPU where there is one; a batch is a float tensor (n, channels, height, width)."""
+    """A network in eval mode, on the GPU where there is one."""
 
     model: Any = None
+    signature: Signature | None = None
+    report: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = choose_device()
+        self._plan = Plan(self._device, None, "none", (1,), channels_last=True)
+        self._tensor_runner: Runner | None = None
+        self._image_runners: dict[Preprocessing, Runner] = {}
 
     def load(self, source: ModelSource) -> None:
-        """Build the architecture and fill it. Raises ManifestInvalidError, ModelInvalidError or OutOfMemoryError."""
+        """Read the file and put its network on the device.
+
+        Raises ManifestInvalidError, ModelInvalidError, OutOfMemoryError or DeviceLostError.
+        """
+        options = read_options(source, TorchOptions)
         torch.set_num_threads(source.threads)
-        model = _build_network(str(source.parameters.get("architecture")), source.classes)
-        _fill_network(model, _read_state(source.path))
-        try:
-            self.model = model.to(self.device).eval()
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemoryError(
-                f"The model does not fit into the memory of {self.device}: use a larger GPU."
-            ) from error
+        kind = files.find_kind(source.path, options.kind)
+        self._plan = make_plan(options, kind, self._device)
+        with guard_loading(self._device):
+            self.model = _load_network(source, options, kind, self._plan)
+        self.signature = source.signature or _find_signature(kind, source.classes)
+        if self.signature is not None:
+            _check_signature(self.signature)
+            network = TensorNetwork(self.model, self.signature, self._plan.precision, self._plan.channels_last)
+            self._tensor_runner = _create_runner(network, self._plan)
+        self.report = {
+            "device": describe_device(self._device),
+            "file": kind,
+            "precision": options.precision if kind == "state-dict" else "of the file",
+            "compile": self._plan.compile,
+        }
 
-    def score(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        """Return the probabilities of the batch: shape (items, classes), each row adds up to 1."""
-        with torch.inference_mode():
-            outputs = self.model(batch.to(self.device))
-            probabilities: NDArray[np.float32] = torch.softmax(outputs, dim=1).cpu().numpy()
-        return probabilities
+    def score(self, batch: Tensors) -> Tensors:
+        """Return the outputs that the signature names. Raises OverloadedError, DeviceLostError, ManifestInvalidError."""
+        if self._tensor_runner is None or self.signature is None:
+            raise ManifestInvalidError(
+                "manifest.json: signature is missing, and this file does not tell it: name the inputs in the order "
+                "in which the network takes them, and the outputs."
+            )
+        return self._run(self._tensor_runner, [batch[spec.name] for spec in self.signature.inputs])
 
+    def score_images(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+        """Return the network's raw outputs, float32 (n, classes), of images of one size: (n, height, width, 3), 0 to 255.
 
-def _build_network(architecture: str, classes: int | None) -> torch.nn.Module:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if architecture not in known:
-        close = ", ".join(difflib.get_close_matches(architecture, known)) or "a name of torchvision.models"
-        raise ManifestInvalidError(
-            f"manifest.json: parameters.architecture: {architecture!r} is not known. Did you mean: {close}?"
-        )
-    options = {} if classes is None else {"num_classes": classes}
-    # Without memory yet: the random start values would cost seconds and be thrown away.
-    with torch.device("meta"):
-        network: torch.nn.Module = torchvision.models.get_model(architecture, weights=None, **options)
-    return network
+        Raises OverloadedError, DeviceLostError, ManifestInvalidError.
+        """
+        if preprocessing not in self._image_runners:
+            network = ImageNetwork(self.model, preprocessing, self._plan.precision, self._plan.channels_last)
+            self._image_runners[preprocessing] = _create_runner(network.to(self._device), self._plan)
+        outputs = list(self._run(self._image_runners[preprocessing], [pixels]).values())
+        if len(outputs) != 1:
+            raise ManifestInvalidError(
+                f"manifest.json: task: the network gives {len(outputs)} tensors, of which image-classification does not "
+                "know the classes: give a network with one output, or take the task prediction."
+            )
+        return outputs[0]
 
-
-def _read_state(path: Path) -> State:
-    suffix = path.suffix.lower()
-    if suffix == ".safetensors":
-        return load_file(path)
-    if suffix not in (".pt", ".pth"):
-        raise ModelInvalidError(f"{path.name} is no PyTorch state dict: name it .safetensors, .pt or .pth.")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ModelInvalidError(
-            f"{path.name} does not hold a state dict: save it with torch.save(model.state_dict(), path)."
-        )
-    return state
-
-
-def _fill_network(network: torch.nn.Module, state: State) -> None:
-    expected = network.state_dict()
-    missing = [key for key in expected if key not in state]
-    unexpected = [key for key in state if key not in expected]
-    if missing or unexpected:
-        raise ModelInvalidError(
-            f"The weights are of another architecture: missing {_show(missing)}; unexpected {_show(unexpected)}."
-        )
-    wrong = [key for key in expected if expected[key].shape != state[key].shape]
-    if wrong:
-        key = wrong[0]
-        raise ModelInvalidError(
-            f"{len(wrong)} weights have another shape than architecture and labels ask for: {key} is "
-            f"{tuple(state[key].shape)}, expected {tuple(expected[key].shape)}."
-        )
-    network.load_state_dict(state, assign=True)
-    network.float()
+    def _run(self, runner: Runner, arrays: list[Tensor]) -> Tensors:
+        with torch.inference_mode(), guard_scoring(self._device, len(arrays[0])):
+            return runner(arrays)
 
 
-def _show(keys: list[str]) -> str:
-    if not keys:
-        return "none"
-    more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
-    return ", ".join(keys[:SHOWN_KEYS]) + more
+def _load_network(source: ModelSource, options: TorchOptions, kind: files.Kind, plan: Plan) -> torch.nn.Module:
+    if kind == "torchscript":
+        return files.load_torchscript(source.path, plan.device)
+    if kind == "exported":
+        return files.load_exported(source.path, plan.device)
+    network = files.build_network(options.architecture, source.classes)
+    files.fill_network(network, files.read_state(source.path))
+    convert_network(network, plan.precision or torch.float32, plan.channels_last)
+    return network.to(plan.device).eval()
+
+
+def _find_signature(kind: files.Kind, classes: int | None) -> Signature | None:
+    """Return the signature of a network for images: torchvision's are, and whatever has classes; None for others."""
+    if kind != "state-dict" and classes is None:
+        return None
+    images = TensorSpec(name="image", datatype="FP32", shape=(ANY_SIZE, 3, ANY_SIZE, ANY_SIZE))
+    logits = TensorSpec(name="output", datatype="FP32", shape=(ANY_SIZE, classes or ANY_SIZE))
+    return Signature(inputs=(images,), outputs=(logits,))
+
+
+def _check_signature(signature: Signature) -> None:
+    for spec in (*signature.inputs, *signature.outputs):
+        if spec.datatype == "BYTES":
+            raise ManifestInvalidError(
+                f"manifest.json: signature: {spec.name!r} is BYTES, of which PyTorch has no tensors: let the client send numbers."
+            )
+
+
+def _create_runner(network: torch.nn.Module, plan: Plan) -> Runner:
+    recorder = _choose_recorder(plan)
+    if recorder is None:
+        return DirectRunner(network, plan.device)
+    # With batches of few sizes it pays to try which algorithm is fastest for each.
+    torch.backends.cudnn.benchmark = plan.device.type == "cuda"
+    return RecordedRunner(network, plan.device, plan.batch_sizes, recorder)
+
+
+def _choose_recorder(plan: Plan) -> Recorder | None:
+    if plan.compile == "none":
+        return None
+    record: Recorder = CudaGraphRecorder() if plan.device.type == "cuda" else record_call
+    return record if plan.compile == "cuda-graphs" else _compile_before(record)
+
+
+def _compile_before(record: Recorder) -> Recorder:
+    # The sizes are few and fixed: kernels for any size would be slower.
+    return lambda forward, inputs: record(_compile(forward), inputs)
+
+
+def _compile(forward: Forward) -> Forward:
+    compiled: Forward = torch.compile(forward, dynamic=False)
+    return compiled

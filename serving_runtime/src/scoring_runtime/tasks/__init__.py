@@ -1,6 +1,6 @@
-"""Tasks: how requests are read and answers written. One file per task; between app.py and a scorer."""
+"""Tasks: how requests are read and answers written. One file per task; between the protocols and a scorer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from scoring_runtime.errors import EmptyInputError, MissingInputError, ScoringFailedError
 from scoring_runtime.manifest import Manifest
 from scoring_runtime.scorers import Scorer, explain_missing_package
+from scoring_runtime.tensors import Signature, Tensors
 
-# What a task reads from a request, and hands to `score` later: each task says.
+# What a task reads from a request, and what it makes of it when it scores: each task says.
 Inputs = Any
+Outputs = Any
 Json = Any
 
 # Imported when chosen: each needs packages of the image variant of its format.
 _TASKS = {
-    "faq-matching": ("scoring_runtime.tasks.faq_matching", "FaqMatching", "sklearn"),
-    "image-classification": ("scoring_runtime.tasks.image_classification", "ImageClassification", "torch"),
+    "faq-matching": ("scoring_runtime.tasks.faq_matching", "FaqMatching"),
+    "image-classification": ("scoring_runtime.tasks.image_classification", "ImageClassification"),
+    "prediction": ("scoring_runtime.tasks.prediction", "Prediction"),
+    "custom": ("scoring_runtime.tasks.custom", "Custom"),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RequestBody:
     """A request as a task reads it: the parsed JSON, or `files` as (name, bytes) pairs in their order."""
 
@@ -41,11 +45,21 @@ class TaskLimits:
 
 
 class Task(Protocol):
-    """Reads requests and writes answers. `file_types` are the content types read beside JSON."""
+    """Reads requests, scores them, writes answers. `file_types` are the content types read beside JSON.
+
+    What is read on many threads at once are `read…` and `write…`; `score` is called on the scoring thread alone. A request
+    holds one item or more. `max_batch_size` is how many items of several requests are scored at once unless the settings
+    say otherwise; 1 where that cannot help.
+    """
 
     file_types: tuple[str, ...]
     trusted_types: tuple[str, ...]
     classes: int | None
+    max_batch_size: int
+
+    @property
+    def signature(self) -> Signature:
+        """The tensors that `read_tensors` takes and `write_tensors` gives; known once a scorer is attached."""
 
     def attach(self, scorer: Scorer) -> None:
         """Use this loaded scorer from now on."""
@@ -54,19 +68,31 @@ class Task(Protocol):
         """Return a request that must score: the manifest's example or one of the task's own."""
 
     def read(self, body: RequestBody) -> Inputs:
-        """Return the inputs of a request. Raises RequestError; called on many threads at once."""
+        """Return the inputs of a request to /score. Raises RequestError."""
 
-    def score(self, inputs: Inputs) -> Json:
-        """Return the answer to inputs as JSON types; called on the scoring thread."""
+    def read_tensors(self, tensors: Tensors) -> Inputs:
+        """Return the inputs of a request of named tensors. Raises RequestError."""
+
+    def count(self, inputs: Inputs) -> int:
+        """Return how many items a request holds."""
+
+    def score(self, requests: Sequence[Inputs]) -> Sequence[Outputs]:
+        """Score the items of all requests as one batch; return the outputs of each request in their order."""
+
+    def write(self, outputs: Outputs) -> Json:
+        """Return the answer of /score, which orjson can dump (numpy arrays included)."""
+
+    def write_tensors(self, outputs: Outputs) -> Tensors:
+        """Return the answer as named tensors, the items along the first axis."""
 
 
-def create_task(manifest: Manifest, folder: Path, limits: TaskLimits) -> Task:
+def create_task(manifest: Manifest, format_name: str, folder: Path, limits: TaskLimits) -> Task:
     """Return the task of a manifest with its own files read. Raises ManifestInvalidError or FormatNotInstalledError."""
-    module, name, variant = _TASKS[manifest.task]
+    module, name = _TASKS[manifest.task]
     try:
         task_class = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
-        raise explain_missing_package(error, variant) from error
+        raise explain_missing_package(error, manifest.format or format_name) from error
     task: Task = task_class(manifest, folder, limits)
     return task
 

@@ -1,0 +1,203 @@
+"""Batching: a bounded queue in front of the model, and one thread that scores what waits, batch by batch.
+
+Sits between service.py and the task. A request takes its place before its body is read, so that no more than those inside
+hold threads and memory: the server's spare threads answer probes. Who could not be answered in time is refused at once, by
+the time that requests have taken lately.
+
+All scoring runs on one thread of its own, because OpenMP keeps a pool per calling thread: scoring on the server's many
+threads would fight over the CPU limit. That thread takes what has gathered while it was busy, up to the batch's size. An
+idle model never waits: a request that finds it idle is scored alone and at once.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import monotonic, perf_counter
+from typing import Any
+
+import structlog
+
+from scoring_runtime.errors import DeviceLostError, OverloadedError, RequestError, ScoringFailedError
+from scoring_runtime.tasks import Inputs, Outputs, Task
+
+# Weight of the newest batch in the mean time per request.
+_NEWEST_SHARE = 0.2
+
+_logger = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How requests are gathered: at most `max_items` items, waiting at most `max_delay_seconds` after the first's arrival."""
+
+    max_items: int = 1
+    max_delay_seconds: float = 0.0
+
+
+class _Pending:
+    """A request on its way through the queue; `done` is released when it has outputs or an error."""
+
+    __slots__ = ("arrived", "done", "error", "inputs", "items", "outputs", "task")
+
+    def __init__(self, task: Task, inputs: Inputs, arrived: float) -> None:
+        self.task = task
+        self.inputs = inputs
+        self.items = task.count(inputs)
+        self.arrived = arrived
+        self.outputs: Outputs = None
+        self.error: Exception | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class Batcher:
+    """Lets at most `max_waiting` requests in behind the one that is scored, and scores first come, first served.
+
+    Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch,
+    `end` is called when the device is lost for good.
+    """
+
+    def __init__(
+        self,
+        max_waiting: int,
+        max_wait_seconds: float = math.inf,
+        report_batch: Callable[[int], None] = lambda _items: None,
+        end: Callable[[DeviceLostError], None] = lambda _error: None,
+    ) -> None:
+        self.limits = BatchLimits()
+        self.report_batch = report_batch
+        self._max_waiting = max_waiting
+        self._max_wait_seconds = max_wait_seconds
+        self._end = end
+        self._inside = 0
+        self._seconds_per_request = 0.0
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[_Pending] = SimpleQueue()
+        self._held: _Pending | None = None
+        threading.Thread(target=self._score_batches, name="scoring", daemon=True).start()
+
+    def count_waiting(self) -> int:
+        """Return how many requests wait now: those inside, being read or ready, but for one."""
+        return max(0, self._inside - 1)
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Hold a place for the time of a `with` block. Raises OverloadedError when there is none, or none in time."""
+        self._enter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+    def score(self, task: Task, inputs: Inputs) -> Outputs:
+        """Return the outputs of one request, or raise its error. Called within `admit`."""
+        pending = _Pending(task, inputs, monotonic())
+        self._queue.put(pending)
+        pending.done.acquire()
+        if pending.error is not None:
+            raise pending.error
+        return pending.outputs
+
+    def _enter(self) -> None:
+        with self._lock:
+            wait_seconds = self._inside * self._seconds_per_request
+            if self._inside > self._max_waiting:
+                raise OverloadedError(
+                    f"{self._max_waiting} requests wait for the model already: try again later.", wait_seconds
+                )
+            if wait_seconds > self._max_wait_seconds:
+                raise OverloadedError(
+                    f"The model could not answer within {self._max_wait_seconds:g} s, so many requests wait: try again later.",
+                    wait_seconds - self._max_wait_seconds,
+                )
+            self._inside += 1
+
+    def _score_batches(self) -> None:
+        while True:
+            batch = self._gather()
+            started = perf_counter()
+            lost = _score_batch(batch)
+            self._learn(len(batch), perf_counter() - started)
+            self.report_batch(sum(pending.items for pending in batch))
+            for pending in batch:
+                pending.done.release()
+            if lost is not None:
+                self._end(lost)
+
+    def _learn(self, requests: int, seconds: float) -> None:
+        newest = seconds / requests
+        mean = self._seconds_per_request
+        self._seconds_per_request = mean + _NEWEST_SHARE * (newest - mean) if mean else newest
+
+    def _gather(self) -> list[_Pending]:
+        """Take the next request and what fits into a batch with it."""
+        first, was_idle = self._take_first()
+        batch, items = [first], first.items
+        until = monotonic() if was_idle else first.arrived + self.limits.max_delay_seconds
+        while items < self.limits.max_items:
+            following = self._take_before(until)
+            if following is None:
+                break
+            if following.task is not first.task or items + following.items > self.limits.max_items:
+                self._held = following
+                break
+            batch.append(following)
+            items += following.items
+        return batch
+
+    def _take_first(self) -> tuple[_Pending, bool]:
+        held, self._held = self._held, None
+        if held is not None:
+            return held, False
+        try:
+            return self._queue.get_nowait(), False
+        except Empty:
+            return self._queue.get(), True
+
+    def _take_before(self, until: float) -> _Pending | None:
+        try:
+            left = until - monotonic()
+            return self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+        except Empty:
+            return None
+
+
+def _score_batch(batch: Sequence[_Pending]) -> DeviceLostError | None:
+    """Give every request its outputs or its error; when the batch as a whole fails, each is scored alone."""
+    try:
+        outputs = batch[0].task.score([pending.inputs for pending in batch])
+        for pending, own in zip(batch, outputs, strict=True):
+            pending.outputs = own
+    except DeviceLostError as error:
+        for pending in batch:
+            pending.error = OverloadedError("The accelerator is lost and the server restarts: try again later.")
+        return error
+    except Exception as error:  # noqa: BLE001 (whatever a model raises is the request's answer, never the thread's end)
+        if len(batch) == 1:
+            batch[0].error = _explain(error)
+            return None
+        losses = [_score_batch([pending]) for pending in batch]
+        return next((loss for loss in losses if loss is not None), None)
+    return None
+
+
+def _explain(error: Exception) -> Exception:
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, MemoryError):
+        return OverloadedError(
+            "The memory does not suffice for this request now: send less at once, or try again later."
+        )
+    _logger.error("scoring failed", exc_info=error)
+    failed = ScoringFailedError("The model failed on this request: the server's log says why.")
+    failed.__cause__ = error
+    return failed
+
+
+def describe_limits(limits: BatchLimits) -> dict[str, Any]:
+    """Return the limits as /version shows them."""
+    return {"maxSize": limits.max_items, "maxDelayMilliseconds": limits.max_delay_seconds * 1000}

@@ -1,0 +1,129 @@
+"""Protocols: how requests are read and answers written over HTTP and gRPC. One file per protocol; no Flask.
+
+An HTTP protocol is a set of routes: paths and functions from a request to an answer. routes.py calls them straight from WSGI,
+because Flask's own request handling would cost more CPU than scoring with a small model does.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from scoring_runtime.errors import (
+    BodyTooLargeError,
+    ImageTooLargeError,
+    InputTooLongError,
+    InvalidJsonError,
+    ModelNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    RequestError,
+    ScoringFailedError,
+    TooManyImagesError,
+    TooManyItemsError,
+    UnsupportedMediaTypeError,
+)
+
+JSON = "application/json"
+
+BAD_REQUEST = 400
+STATUSES: Mapping[type[RequestError], int] = {
+    ModelNotFoundError: 404,
+    BodyTooLargeError: 413,
+    ImageTooLargeError: 413,
+    InputTooLongError: 413,
+    TooManyItemsError: 413,
+    TooManyImagesError: 400,
+    UnsupportedMediaTypeError: 415,
+    ScoringFailedError: 500,
+    NotReadyError: 503,
+    OverloadedError: 503,
+}
+"""The HTTP status of an error; 400 for all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer with status 200."""
+
+    body: bytes
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class HttpRequest:
+    """A POST request, over its WSGI environment. The body is read only when asked for."""
+
+    __slots__ = ("_environ", "_max_body_bytes", "content_type", "mimetype")
+
+    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int) -> None:
+        self._environ = environ
+        self._max_body_bytes = max_body_bytes
+        self.content_type: str = environ.get("CONTENT_TYPE") or ""
+        self.mimetype = self.content_type.partition(";")[0].strip().lower()
+
+    def get_header(self, name: str) -> str | None:
+        """Return a header, such as `Inference-Header-Content-Length`; None when it is missing."""
+        value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value
+
+    def check_length(self) -> None:
+        """Raise BodyTooLargeError when the announced length is over the limit."""
+        if self._get_length() > self._max_body_bytes:
+            raise self._explain_large_body()
+
+    def read(self) -> bytes:
+        """Return the body. Raises BodyTooLargeError, also for a body whose length was not announced."""
+        self.check_length()
+        body: bytes = self._environ["wsgi.input"].read(self._get_length() or self._max_body_bytes + 1)
+        if len(body) > self._max_body_bytes:
+            raise self._explain_large_body()
+        return body
+
+    def read_json(self) -> Any:  # noqa: ANN401  # JSON
+        """Return the body as JSON. Raises InvalidJsonError."""
+        return parse_json(self.read())
+
+    def _get_length(self) -> int:
+        text = self._environ.get("CONTENT_LENGTH") or "0"
+        return int(text) if text.isdecimal() else 0
+
+    def _explain_large_body(self) -> BodyTooLargeError:
+        return BodyTooLargeError(f"The body is larger than {self._max_body_bytes} bytes. Send less at once.")
+
+
+Handler = Callable[[HttpRequest], HttpAnswer]
+
+
+class HttpProtocol(Protocol):
+    """A protocol's routes for scoring, all POST, by path; and how it says that a request failed."""
+
+    routes: Mapping[str, Handler]
+
+    def find(self, path: str) -> Handler | None:
+        """Return the handler of a path that is not among `routes`, such as one that names a version; None without any."""
+
+    def write_error(self, error: RequestError) -> bytes:
+        """Return the JSON body of an error."""
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON
+    """Return the JSON value of a body. Raises InvalidJsonError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJsonError(f"The body is not JSON: {error}.") from error
+
+
+def find_status(error: RequestError) -> int:
+    """Return the HTTP status of an error."""
+    return STATUSES.get(type(error), BAD_REQUEST)
+
+
+def get_retry_after(error: RequestError) -> int | None:
+    """Return the seconds after which the request may work, at least 1; None where time alone changes nothing."""
+    if isinstance(error, OverloadedError):
+        return max(1, math.ceil(error.retry_after_seconds))
+    return 1 if isinstance(error, NotReadyError) else None

@@ -1,0 +1,26 @@
+"""The scoring service: what every protocol calls to have a request scored. Between the protocols and batching.py."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scoring_runtime.batching import Batcher
+from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.tasks import Inputs, Outputs, Task
+
+
+@dataclass(frozen=True)
+class ScoringService:
+    """Scores requests with the model of a slot; knows no protocol."""
+
+    model_name: str
+    slot: ModelSlot
+    batcher: Batcher
+
+    def get_model(self) -> ServedModel:
+        """Return the warm model. Raises NotReadyError."""
+        return self.slot.get_model()
+
+    def score(self, task: Task, read: Callable[[], Inputs]) -> Outputs:
+        """Take a place, read the request, return its outputs. Raises RequestError, OverloadedError before reading."""
+        with self.batcher.admit():
+            return self.batcher.score(task, read())

@@ -1,0 +1,115 @@
+"""The worker: the process with the model, its HTTP application, and gRPC where that is asked for. Started by server.py."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from functools import partial
+from multiprocessing.synchronize import Event
+from typing import NoReturn
+
+import structlog
+from flask import Flask
+
+from scoring_runtime.app import create_app
+from scoring_runtime.batching import Batcher
+from scoring_runtime.errors import DeviceLostError, InvalidSettingsError, LoadError, ScorerFailedError
+from scoring_runtime.loading import limit_threads, load_model
+from scoring_runtime.logs import configure_logging
+from scoring_runtime.metrics import Metrics
+from scoring_runtime.model import ModelSlot
+from scoring_runtime.service import ScoringService
+from scoring_runtime.settings import Settings
+from scoring_runtime.termination import report_failure
+
+INSIST_SECONDS = 1.0
+# How long requests over gRPC may go on after the drain time; granian finishes those over HTTP.
+FINISH_SECONDS = 30.0
+# For answers on their way when the worker has to end.
+ANSWER_SECONDS = 0.5
+
+_logger = structlog.stdlib.get_logger(__name__)
+
+
+def start_worker(settings: Settings, draining: Event) -> Flask:
+    """Return the app and load its model on a thread. Runs in the worker process, and ends it when loading fails."""
+    # A group of its own: a signal to the whole group (a terminal, `timeout`) must not end the worker before it drained.
+    os.setpgid(0, 0)
+    threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
+    threading.Thread(target=_insist_on_end, args=(draining, settings.drain_seconds), name="end", daemon=True).start()
+    configure_logging(settings.log_level)
+    limit_threads(settings.threads)
+    slot = ModelSlot(draining.is_set)
+    batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
+    metrics = Metrics(batcher)
+    load = partial(_load_or_exit, settings, slot, batcher, metrics)
+    threading.Thread(target=load, name="loading", daemon=True).start()
+    service = ScoringService(settings.model_name, slot, batcher)
+    if settings.grpc_port is not None:
+        _start_grpc(settings, service, metrics, draining)
+    return create_app(settings, service, metrics)
+
+
+def _start_grpc(settings: Settings, service: ScoringService, metrics: Metrics, draining: Event) -> None:
+    try:
+        # Only here: grpcio costs time and memory, and may be missing.
+        from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
+
+        limits = GrpcLimits(settings.max_body_bytes, settings.max_queue)
+        server = start_grpc_server(settings.grpc_port or 0, service, metrics, limits)
+    except InvalidSettingsError as error:
+        _end_worker(settings, error)
+    except ModuleNotFoundError as error:
+        message = (
+            f"SCORING_GRPC_PORT needs the package {error.name!r}: install scoring-runtime[grpc], or leave it unset."
+        )
+        _end_worker(settings, InvalidSettingsError(message))
+
+    def finish() -> None:
+        draining.wait()
+        threading.Event().wait(settings.drain_seconds)
+        server.stop(FINISH_SECONDS)
+
+    # No daemon: the process ends only when the last request over gRPC has been answered.
+    threading.Thread(target=finish, name="grpc-end").start()
+
+
+def _end_with_supervisor() -> None:
+    # A supervisor that was killed cannot stop its worker, which would hold memory and port for ever.
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os._exit(1)
+
+
+def _insist_on_end(draining: Event, drain_seconds: float) -> None:
+    """Repeat the supervisor's signal: one that comes just before the main thread begins to wait does not wake it (CPython)."""
+    draining.wait()
+    threading.Event().wait(drain_seconds)
+    while True:
+        threading.Event().wait(INSIST_SECONDS)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+def _load_or_exit(settings: Settings, slot: ModelSlot, batcher: Batcher, metrics: Metrics) -> None:
+    try:
+        metrics.record_model(load_model(settings, slot, batcher))
+    except LoadError as error:
+        _end_worker(settings, error)
+    except BaseException as error:
+        _logger.exception("loading failed unexpectedly")
+        _end_worker(settings, ScorerFailedError(f"Loading failed unexpectedly: {type(error).__name__}."))
+
+
+def _end_after_answers(settings: Settings, error: DeviceLostError) -> None:
+    # The server's threads get a moment to tell the clients of the last batch.
+    threading.Timer(ANSWER_SECONDS, _end_worker, (settings, error)).start()
+
+
+def _end_worker(settings: Settings, error: LoadError) -> NoReturn:
+    try:
+        report_failure(settings.termination_log, error)
+    finally:
+        # From a thread, only this ends the process; the supervisor then exits with 1. Whatever went wrong with the report,
+        # a worker that lived on would be a pod that is never ready and never ends.
+        os._exit(1)
