@@ -1,4 +1,4 @@
-"""The two models that are compared: this sample's, and the reference's. Above `pairs`.
+"""The models of words that are compared: this sample's, and the reference's. Above `pairs`.
 
 Both learn from the same pairs. The reference's gets its texts as the reference's preparation cleans them.
 """
@@ -18,7 +18,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from samples.faq.entries import Entry
 from samples.faq.pairs import Split, pair_with_originals
-from scoring_runtime.faq import ColumnSelector, Original, PairFeatures
+from scoring_runtime.faq import Matcher, Original
+from scoring_runtime.faq.features import PairFeatures
+from scoring_runtime.faq.matching import FaqMatcher
+from scoring_runtime.faq.selection import ColumnSelector
 
 REFERENCE_TREES = 1000
 
@@ -35,6 +38,10 @@ class Model:
     pipeline: Pipeline
     originals: tuple[Original, ...]
     prepare: Callable[[str], str]  # of a question, before the pipeline gets it
+
+    def make_matcher(self) -> Matcher:
+        """Return what the runtime answers questions with."""
+        return FaqMatcher(self.pipeline, self.originals)
 
 
 def train_model(split: Split) -> Model:

@@ -6,15 +6,20 @@ training duplicate is paired with 20 originals, one of which is its own.
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from samples.faq.entries import Duplicate, Entry
+from scoring_runtime.faq import clean_text
 
 HELD_OUT_SHARE = 0.21
 ORIGINALS_PER_DUPLICATE = 20
+
+_WORD = re.compile(r"[a-z_$][\w$]*")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,18 @@ def split_duplicates(entries: Sequence[Entry], *, seed: int, share: float = HELD
     return Split(tuple(entries), tuple(train), tuple(test), seed)
 
 
+def split_by_words(entries: Sequence[Entry], *, seed: int) -> Split:
+    """Hold out the duplicates that share no content word with title and question of their original, however many.
+
+    What finds these has learnt from other duplicates or knows what words mean. `seed` draws the training pairs alone.
+    """
+    pairs = [Pair(duplicate, entry) for entry in entries for duplicate in entry.duplicates]
+    unlike = [_list_words(pair.duplicate.text).isdisjoint(_list_words(pair.entry.asked)) for pair in pairs]
+    train = tuple(pair for pair, held_out in zip(pairs, unlike, strict=True) if not held_out)
+    test = tuple(pair for pair, held_out in zip(pairs, unlike, strict=True) if held_out)
+    return Split(tuple(entries), train, test, seed)
+
+
 def pair_with_originals(split: Split, originals_per_duplicate: int = ORIGINALS_PER_DUPLICATE) -> list[Pair]:
     """Return each training duplicate beside its own original and beside others drawn by the split's seed."""
     return list(_pair(split, min(originals_per_duplicate, len(split.entries)) - 1))
@@ -64,6 +81,11 @@ def _pair(split: Split, others_count: int) -> Iterator[Pair]:
         position = positions[own.entry.id]
         for other in generator.choice(len(split.entries) - 1, size=others_count, replace=False):
             yield Pair(own.duplicate, split.entries[other + (other >= position)], label=0)
+
+
+def _list_words(text: str) -> set[str]:
+    found = _WORD.findall(clean_text(text))
+    return {word for word in found if len(word) > 1 and word not in ENGLISH_STOP_WORDS}
 
 
 def _rank(seed: int, duplicate: Duplicate) -> str:

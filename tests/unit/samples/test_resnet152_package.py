@@ -2,13 +2,12 @@
 
 import base64
 import hashlib
-import importlib.util
 import io
 import json
 import re
 import tarfile
+from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,24 +19,23 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from samples.resnet152.checkpoint import Checkpoint, find_weights, initialise_state, read_checkpoint
+from samples.resnet152.direct import Classifier
+from samples.resnet152.formats import FORMATS
+from samples.resnet152.package import describe_preprocessing, main, package
+from scoring_runtime.expectation import check_answer
+from scoring_runtime.manifest import read_manifest
+from scoring_runtime.scorers import ModelSource
+from scoring_runtime.scorers.onnx import OnnxScorer
+from scoring_runtime.tasks import TaskLimits
+from scoring_runtime.tasks.image_classification import ImageClassification
+
 SAMPLE = Path(__file__).parents[3] / "samples" / "resnet152"
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"resnet152_{name}", SAMPLE / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise ImportError(name)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-package = load_script("package")
 
 
 def invoke(*arguments: object) -> Result:
     app = typer.Typer()
-    app.command()(package.main)
+    app.command()(main)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -49,15 +47,23 @@ def read_part(archive: Path, name: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    output = tmp_path_factory.mktemp("initialised")
-    result: dict[str, Any] = package.package("initialised", output, "resnet18")
-    return result
+def checkpoint() -> Checkpoint:
+    return read_checkpoint("initialised", "resnet18", find_weights("resnet18", "DEFAULT"))
+
+
+@pytest.fixture(scope="module")
+def initialised(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return package(checkpoint, tmp_path_factory.mktemp("initialised"), "torch")
+
+
+@pytest.fixture(scope="module")
+def onnx_package(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return package(checkpoint, tmp_path_factory.mktemp("onnx"), "onnx", "onnxruntime")
 
 
 @pytest.fixture(scope="module")
 def archive(initialised: dict[str, Any]) -> Path:
-    return Path(initialised["file"])
+    return Path(initialised["archive"])
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +73,59 @@ def state(archive: Path) -> dict[str, torch.Tensor]:
 
 
 def test_archive_is_the_same_when_packaged_again(initialised: dict[str, Any], tmp_path: Path) -> None:
-    result = invoke("initialised", "--output", tmp_path, "--architecture", "resnet18", "--output-format", "json")
+    arguments = ("--output", tmp_path, "--architecture", "resnet18", "--format", "torch", "--output-format", "json")
+    result = invoke("initialised", *arguments)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["digest"] == initialised["digest"]
+
+
+def test_onnx_archive_is_the_same_when_packaged_again_for_a_named_engine(
+    onnx_package: dict[str, Any], checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    assert package(checkpoint, tmp_path, "onnx", "onnxruntime")["digest"] == onnx_package["digest"]
+
+
+def test_engine_is_measured_and_noted(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    archive = Path(package(checkpoint, tmp_path, "onnx", "auto")["archive"])
+    options = json.loads(read_part(archive, "manifest.json"))["options"]
+    assert options["engine"] in {"onnxruntime", "openvino"}
+    assert set(options["measured"]["milliseconds"]) == {"onnxruntime", "openvino"}
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_onnx_answers_the_example_as_the_manifest_expects(
+    onnx_package: dict[str, Any], tmp_path: Path, engine: str
+) -> None:
+    with tarfile.open(onnx_package["archive"]) as tar:
+        tar.extractall(tmp_path, filter="data")
+    manifest = read_manifest(tmp_path)
+    task = ImageClassification(manifest, tmp_path, TaskLimits(max_image_pixels=10**6, decoding_threads=1))
+    scorer = OnnxScorer()
+    scorer.load(ModelSource(tmp_path / manifest.model, tmp_path, {"engine": engine}))
+    task.attach(scorer)
+    (outputs,) = task.score([task.read(task.make_example())])
+    assert manifest.expect is not None
+    check_answer(task.write(outputs), manifest.expect)
+
+
+def test_every_format_has_its_writer() -> None:
+    assert set(FORMATS) == {"onnx", "torch", "torchscript", "exported", "tensorflow", "keras"}
+    assert [name for name, form in FORMATS.items() if form.layout == "NHWC"] == ["tensorflow", "keras"]
+
+
+@pytest.mark.parametrize("name", ["torchscript", "exported"])
+def test_format_is_packaged_with_its_model(checkpoint: Checkpoint, tmp_path: Path, name: Any) -> None:
+    result = package(checkpoint, tmp_path, name)
+    manifest = json.loads(read_part(Path(result["archive"]), "manifest.json"))
+    assert (manifest["format"], manifest["model"]) == (FORMATS[name].runtime_format, FORMATS[name].model)
+    assert read_part(Path(result["archive"]), manifest["model"])
+    assert yaml.safe_load(Path(result["scoring_model"]).read_text())["metadata"]["name"] == f"resnet18-{name}"
 
 
 def test_archive_has_the_same_weights_whatever_the_callers_random_state(archive: Path) -> None:
     torch.manual_seed(1234)
     before = torch.random.get_rng_state()
-    again = package.initialise_state("resnet18", package.find_weights("resnet18", "DEFAULT"))
+    again = initialise_state("resnet18", find_weights("resnet18", "DEFAULT"))
     assert torch.equal(torch.random.get_rng_state(), before)
     packed = safetensors.torch.load(read_part(archive, "model.safetensors"))
     assert all(torch.equal(again[name], tensor) for name, tensor in packed.items())
@@ -92,7 +142,7 @@ def test_archive_holds_plain_files_without_time_or_owner(archive: Path) -> None:
 
 def test_output_folder_holds_nothing_but_the_results(archive: Path) -> None:
     names = sorted(path.name for path in archive.parent.iterdir())
-    assert names == ["resnet18.tar", "scoringmodel-gpu.yaml", "scoringmodel.yaml"]
+    assert names == ["resnet18-torch.tar", "scoringmodel-gpu.yaml", "scoringmodel.yaml"]
 
 
 def test_digest_and_size_are_those_of_the_file(initialised: dict[str, Any], archive: Path) -> None:
@@ -107,7 +157,7 @@ def test_digest_and_size_are_those_of_the_file(initialised: dict[str, Any], arch
 def test_preprocessing_equals_the_metadata_of_the_weights(architecture: str, name: str) -> None:
     weights = torchvision.models.get_model_weights(architecture)[name]
     preset = weights.transforms()
-    described = package.describe_preprocessing(package.find_weights(architecture, name))
+    described = describe_preprocessing(find_weights(architecture, name))
     assert [described["resizeSize"]] == preset.resize_size
     assert [described["cropSize"]] == preset.crop_size
     assert described["interpolation"] == preset.interpolation.value
@@ -118,19 +168,33 @@ def test_preprocessing_equals_the_metadata_of_the_weights(architecture: str, nam
 def test_manifest_describes_an_image_classifier(archive: Path) -> None:
     manifest = json.loads(read_part(archive, "manifest.json"))
     assert (manifest["name"], manifest["format"], manifest["task"]) == ("resnet18", "torch", "image-classification")
-    assert manifest["model"] == "model.safetensors"
+    assert (manifest["model"], manifest["labels"]) == ("model.safetensors", "labels.txt")
+    assert manifest["options"] == {"architecture": "resnet18"}
     parameters = manifest["parameters"]
-    assert (parameters["architecture"], parameters["labels"], parameters["top"]) == ("resnet18", "labels.txt", 3)
+    assert (parameters["top"], parameters["layout"], parameters["activation"]) == (3, "NCHW", "softmax")
     assert set(parameters["preprocessing"]) == {
         "resizeSize", "cropSize", "interpolation", "antialias", "mean", "std",
     }  # fmt: skip
 
 
-def test_manifest_example_is_a_small_jpeg(archive: Path) -> None:
+def test_example_is_a_small_photograph_whose_best_classes_are_apart(archive: Path) -> None:
     manifest = json.loads(read_part(archive, "manifest.json"))
     (encoded,) = manifest["example"]["input"].values()
-    with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
-        assert (image.format, image.size) == ("JPEG", (64, 64))
+    content = base64.b64decode(encoded, validate=True)
+    assert len(content) < 20_000
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.size) == ("JPEG", (384, 256))
+    probabilities = [probability for _, probability in manifest["expect"]["answer"]["image"]]
+    tolerance = manifest["expect"]["tolerance"]
+    assert min(better - worse for better, worse in pairwise(probabilities)) > 2 * tolerance
+
+
+def test_expected_answer_is_that_of_torchvision(archive: Path, checkpoint: Checkpoint) -> None:
+    expected = json.loads(read_part(archive, "manifest.json"))["expect"]["answer"]["image"]
+    labels = (SAMPLE / "labels.txt").read_text().splitlines()
+    classifier = Classifier(checkpoint.build_network(), checkpoint.weights.transforms(), labels)
+    found = classifier.classify((SAMPLE / "example.jpg").read_bytes())
+    assert [list(pair) for pair in found] == [[label, pytest.approx(value, abs=1e-6)] for label, value in expected]
 
 
 def test_labels_are_in_torchvisions_order_with_synset_ids(archive: Path) -> None:
@@ -155,32 +219,37 @@ def test_state_dict_of_a_file_is_packaged_unchanged(
         safetensors.torch.save_file(state, path)
     else:
         torch.save(state, path)
-    result = package.package(str(path), tmp_path, "resnet18")
-    packed = safetensors.torch.load(read_part(Path(result["file"]), "model.safetensors"))
+    result = package(read_checkpoint(str(path), "resnet18", find_weights("resnet18", "DEFAULT")), tmp_path, "torch")
+    packed = safetensors.torch.load(read_part(Path(result["archive"]), "model.safetensors"))
     assert packed.keys() == state.keys()
     assert all(torch.equal(packed[name], tensor) for name, tensor in state.items())
 
 
-def test_scoring_models_are_filled_with_place_and_digest(initialised: dict[str, Any]) -> None:
-    models = [yaml.safe_load(Path(path).read_text()) for path in initialised["scoringModels"]]
-    assert [model["spec"]["hardwareClass"] for model in models] == ["cpu", "gpu"]
-    for model in models:
-        assert model["metadata"]["name"] == "resnet18"
-        assert model["spec"]["model"] == {
-            "uri": "pvc://models/resnet18/resnet18.tar",
-            "format": "torch",
-            "digest": initialised["digest"],
-        }
+def test_scoring_models_are_filled_with_place_and_digest(
+    initialised: dict[str, Any], onnx_package: dict[str, Any]
+) -> None:
+    for result, name, classes in ((initialised, "torch", ["cpu", "gpu"]), (onnx_package, "onnx", ["cpu"])):
+        models = [yaml.safe_load(Path(path).read_text()) for path in result["scoring_models"]]
+        assert [model["spec"]["hardwareClass"] for model in models] == classes
+        for model in models:
+            assert model["metadata"]["name"] == ("resnet18" if name == "onnx" else "resnet18-torch")
+            assert model["spec"]["model"] == {
+                "uri": f"pvc://models/resnet18/resnet18-{name}.tar",
+                "format": name,
+                "digest": result["digest"],
+            }
 
 
-@pytest.mark.parametrize(("name", "hardware_class"), [("scoringmodel", "cpu"), ("scoringmodel-gpu", "gpu")])
-def test_checked_in_scoring_model_asks_for_its_hardware_class(name: str, hardware_class: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "hardware_class", "form"), [("scoringmodel", "cpu", "onnx"), ("scoringmodel-gpu", "gpu", "torch")]
+)
+def test_checked_in_scoring_model_asks_for_its_hardware_class(name: str, hardware_class: str, form: str) -> None:
     assert yaml.safe_load((SAMPLE / f"{name}.yaml").read_text()) == {
         "apiVersion": "scoring.dev/v1beta1",
         "kind": "ScoringModel",
         "metadata": {"name": "resnet152"},
         "spec": {
-            "model": {"uri": "pvc://models/resnet152/resnet152.tar", "format": "torch"},
+            "model": {"uri": f"pvc://models/resnet152/resnet152-{form}.tar", "format": form},
             "hardwareClass": hardware_class,
             "replicas": 1,
         },
@@ -189,9 +258,10 @@ def test_checked_in_scoring_model_asks_for_its_hardware_class(name: str, hardwar
 
 def test_text_output_names_file_and_digest(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     torch.save(state, tmp_path / "trained.pt")
-    result = invoke(tmp_path / "trained.pt", "--output", tmp_path / "new" / "folder", "--architecture", "resnet18")
+    arguments = ("--output", tmp_path / "new" / "folder", "--architecture", "resnet18", "--format", "torch")
+    result = invoke(tmp_path / "trained.pt", *arguments)
     assert result.exit_code == 0, result.output
-    assert str(tmp_path / "new" / "folder" / "resnet18.tar") in result.stdout
+    assert str(tmp_path / "new" / "folder" / "resnet18-torch.tar") in result.stdout
     assert re.search(r"^digest +sha256:[0-9a-f]{64}$", result.stdout, re.MULTILINE)
 
 
@@ -256,7 +326,7 @@ def test_arguments_are_refused_with_what_would_do(arguments: list[str], message:
 
 def test_output_is_refused_when_it_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    result = invoke("initialised", "--output", tmp_path / "taken", "--architecture", "resnet18")
+    result = invoke("initialised", "--output", tmp_path / "taken", "--architecture", "resnet18", "--format", "torch")
     assert result.exit_code == 1
     assert "Cannot write into" in result.stderr
 
@@ -271,4 +341,7 @@ def test_pretrained_says_the_remedy_when_the_internet_cannot_be_reached(
         monkeypatch.delenv(name, raising=False)
     result = invoke("pretrained", "--output", tmp_path / "out", "--architecture", "resnet18")
     assert result.exit_code == 1
-    assert "Download it where the internet can be reached and give the file (package.py resnet18-" in result.stderr
+    assert (
+        "Download it where the internet can be reached and give the file (python -m samples.resnet152.package resnet18-"
+        in result.stderr
+    )
