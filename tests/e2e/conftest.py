@@ -3,9 +3,6 @@
 Everything is made here from this checkout: images, artifacts (a trained FAQ, an initialised ResNet-152), the volume that holds them.
 """
 
-import json
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +11,13 @@ import pytest
 
 from artifacts import Artifacts
 from kubectl import Kubectl
-from samples.demo.clusters import ROOT, Choice, Cluster, open_cluster
+from packaged_samples import run_sample
+from samples.demo.clusters import Choice, Cluster, open_cluster
 from samples.demo.install import NAMESPACE, install_operator
 from samples.demo.volumes import close_volume, copy_artifact, open_volume
 from scoring_models import ScoringModels, open_namespace
 
+VARIANTS = ["sklearn", "onnx", "torch", "tensorflow", "mlflow"]
 SMALL_CLASS = Path(__file__).with_name("hardware-class.yaml")
 
 
@@ -31,7 +30,7 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, str]:
     """Install the operator; return the references of all images by name."""
-    return install_operator(cluster, ["sklearn", "torch"])
+    return install_operator(cluster, VARIANTS)
 
 
 @pytest.fixture(scope="session")
@@ -51,28 +50,20 @@ def operator(kubectl: Kubectl) -> Kubectl:
     return kubectl.in_namespace(NAMESPACE)
 
 
-def run_sample(*arguments: str) -> dict[str, str]:
-    """Run a sample's program and return what it reports as JSON."""
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
-    report: dict[str, str] = json.loads(done.stdout)
-    return report
-
-
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
-    """Train and package the FAQ; package an initialised ResNet-152."""
+    """Train and package the FAQ; package an initialised ResNet-152 as ONNX."""
     folder = tmp_path_factory.mktemp("artifacts")
-    faq = run_sample("-m", "samples.faq", "train", "--output", str(folder / "faq"), "--output-format", "json")
-    run_sample(
-        "samples/resnet152/package.py", "initialised", "--output", str(folder / "resnet152"), "--output-format", "json"
-    )
+    faq = run_sample("-m", "samples.faq", "train", "--output", str(folder / "faq"))
+    arguments = ("initialised", "--engine", "onnxruntime", "--output", str(folder / "resnet152"))
+    resnet = run_sample("-m", "samples.resnet152.package", *arguments)
     return Artifacts(
         faq=Path(faq["archive"]),
         faq_digest=faq["digest"],
         faq_manifest=Path(faq["scoring_model"]),
         held_out=Path(faq["held_out"]),
-        resnet=folder / "resnet152" / "resnet152.tar",
-        resnet_manifest=folder / "resnet152" / "scoringmodel.yaml",
+        resnet=Path(resnet["archive"]),
+        resnet_manifest=Path(resnet["scoring_model"]),
     )
 
 
@@ -94,7 +85,7 @@ def models(
         open_volume(cluster, namespace, images["runtime-sklearn"])
         files = {
             artifacts.faq: "faq/javascript-faq.tar",
-            artifacts.resnet: "resnet152/resnet152.tar",
+            artifacts.resnet: "resnet152/resnet152-onnx.tar",
             corrupt: "corrupt.tar",
             unlabelled: "unlabelled.tar",
         }

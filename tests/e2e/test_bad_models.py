@@ -43,7 +43,7 @@ def apply(models: ScoringModels, name: str, **spec: Any) -> None:
         ("no-manifest", {"uri": "pvc://models/unlabelled.tar"}, "ManifestInvalid", "manifest.json"),
         (
             "wrong-format",
-            {"uri": "pvc://models/resnet152/resnet152.tar", "format": "sklearn"},
+            {"uri": "pvc://models/resnet152/resnet152-onnx.tar", "format": "sklearn"},
             "FormatNotInstalled",
             "Use the image of the variant 'torch'",
         ),
@@ -88,7 +88,7 @@ def test_missing_image_is_named(models: ScoringModels) -> None:
 
 def test_gpu_that_no_node_has_is_unschedulable_and_says_why(models: ScoringModels) -> None:
     models.apply(
-        "no-gpu", hardwareClass="gpu", model={"uri": "pvc://models/resnet152/resnet152.tar", "format": "torch"}
+        "no-gpu", hardwareClass="gpu", model={"uri": "pvc://models/resnet152/resnet152-onnx.tar", "format": "onnx"}
     )
     ready = models.wait_for_reason("Unschedulable", "no-gpu")
     assert "Insufficient nvidia.com/gpu" in ready["message"]

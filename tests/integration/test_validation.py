@@ -58,11 +58,13 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ),
         (
             {"model": {"uri": "pvc://models/model.pkl"}},
-            "digest is required for this file: a pickle, joblib, .pt or .keras file can run code when it is loaded; set digest to sha256:<what sha256sum prints>",
+            "digest is required for this file: a pickle, joblib, .pt or .keras file can run code when it is loaded; "
+            "set digest to sha256:<what sha256sum prints>",
         ),
         (
             {"model": {"uri": "pvc://models/model", "format": "tensorflow"}},
-            "digest is required for the formats tensorflow, keras and mlflow: their models can run code when they are loaded; set digest to sha256:<what sha256sum prints>",
+            "digest is required for the formats tensorflow, keras and mlflow: their models can run code when they are loaded; "
+            "set digest to sha256:<what sha256sum prints>",
         ),
         (
             {"batching": {"maxSize": 0}},

@@ -12,6 +12,11 @@ IMAGES = [
     ROOT / "operator" / "requirements.txt",
     *sorted((ROOT / "serving_runtime").glob("requirements-*.txt")),
 ]
+LOCKS = [
+    *sorted((ROOT / "requirements").glob("*.txt")),
+    *IMAGES,
+    *sorted((ROOT / "benchmarks").rglob("requirements*.txt")),
+]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 
 
@@ -25,12 +30,12 @@ def read_pins(path: Path) -> dict[str, str]:
     return dict(PIN.findall(path.read_text()))
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, *IMAGES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_lock_holds_no_address(path: Path) -> None:
     assert not re.search(r"://|^-|--(index|extra-index|find-links|trusted-host)", path.read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, *IMAGES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_lock_pins_every_package_with_hashes(path: Path) -> None:
     requirements = read_requirements(path)
     assert requirements

@@ -115,3 +115,9 @@ def test_columns_point_to_fields_that_exist(name: str) -> None:
         path = column["jsonPath"].partition("[")[0]
         stem = path if path in fields else path.rpartition(".")[0]
         assert path.startswith(".metadata") or stem in fields, path
+
+
+def test_no_default_holds_null() -> None:
+    defaults = {path: schema["default"] for path, schema in walk_specs() if "default" in schema}
+    assert {"maxDelayMilliseconds": 0} in defaults.values()
+    assert not {path for path, default in defaults.items() if isinstance(default, dict) and None in default.values()}

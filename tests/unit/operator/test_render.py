@@ -171,7 +171,7 @@ def test_render_names_the_image_that_serves_the_format_when_none_is_known(
     build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
 ) -> None:
     model = build_model(model={"uri": "file:///m", "format": "keras", "digest": f"sha256:{'0' * 64}"})
-    with pytest.raises(ModelProblem, match="no runtime image for format keras: .* add tensorflow to the chart's"):
+    with pytest.raises(ModelProblem, match=r"no runtime image for format keras: .* add tensorflow to the chart's"):
         render_children(model, build_class(), Settings(runtime_images={"sklearn": "scoring-runtime:sklearn"}))
 
 
