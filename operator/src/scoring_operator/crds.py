@@ -153,6 +153,9 @@ def resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     own = {key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}
     if "default" in own and is_hollow(own["default"]):
         del own["default"]
+    if isinstance(own.get("default"), dict):
+        # The API server refuses null for a field of another type.
+        own["default"] = {name: value for name, value in own["default"].items() if value is not None}
     if "$ref" in schema:
         return resolve({**definitions[schema["$ref"].rpartition("/")[2]], **own}, definitions)
     if "anyOf" in schema and "x-kubernetes-int-or-string" not in schema:
