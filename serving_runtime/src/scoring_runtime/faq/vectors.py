@@ -63,8 +63,24 @@ class VectorTable:
         Added up in double precision, so that both ways give the same number although they add in another order.
         """
         if self.by_term is not None:
-            return np.asarray(question.weights.astype(np.float64) @ self.by_term[question.terms])
+            return _add_rows(self.by_term, question)
         return np.asarray(self.rows @ question.spread(self.rows.shape[1]).astype(np.float64))
+
+
+def _add_rows(by_term: sparse.csr_array, question: Vector) -> NDArray[np.float64]:
+    """Return the sum of the terms' rows (n), each times its weight.
+
+    scipy's own indexing checks and copies so much that it takes several times as long as the sum itself.
+    """
+    starts = by_term.indptr[question.terms]
+    counts = by_term.indptr[question.terms + 1] - starts
+    ends = np.cumsum(counts)
+    places = np.arange(counts.sum()) + np.repeat(starts - ends + counts, counts)
+    weights = np.repeat(question.weights.astype(np.float64), counts)
+    weights = by_term.data[places] * weights
+    return np.bincount(by_term.indices[places], weights=weights, minlength=by_term.shape[1]).astype(
+        np.float64, copy=False
+    )
 
 
 class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
