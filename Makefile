@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e cluster-up cluster-down crds protos lock clean
+.PHONY: help demo install check lint types unit test integration e2e cluster-up cluster-down crds protos bench-serving lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ lint: .venv/installed
 
 types: .venv/installed
 	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples tests
+	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed ## Unit tests, and the repository's own promises
 	.venv/bin/pytest tests/unit tests/repo
@@ -61,6 +62,12 @@ crds: .venv/installed ## Generate the CRDs from the pydantic models
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto
 	sed -i 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' serving_runtime/src/scoring_runtime/protocols/open_inference_pb2.py
+
+bench-serving: .venv/installed ## The runtime beside its peers, about an hour: benchmarks/README.md
+	for benchmark in trivial faq resnet overload gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
+
+lock-bench: .venv/installed ## Lock the packages of the benchmarks' peers anew
+	for peer in benchmarks/serving/peers/*/ benchmarks/serving/plotting/; do $(LOCK) $${peer}requirements.in -o $${peer}requirements.txt || exit 1; done
 
 # MLServer's own client types, in an environment of their own: their pins clash with ours.
 build/mlserver/installed: requirements/mlserver.txt .venv/installed

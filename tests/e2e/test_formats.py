@@ -19,7 +19,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "sklearn": ("-m", "samples.tabular"),
     "mlflow": ("-m", "samples.mlflow"),
     "python": ("-m", "samples.custom"),
-    "onnx": (*RESNET, "onnx", "--engine", "auto"),
+    "onnx": (*RESNET, "onnx", "--engine", "onnxruntime"),
     "onnx-embeddings": ("-m", "samples.faq", "train", "--form", "embeddings"),
     "torch": (*RESNET, "torch"),
     "torchscript": (*RESNET, "torchscript"),

@@ -15,6 +15,7 @@ PACKAGES = [
     ROOT / "serving_runtime" / "src" / "scoring_runtime",
     ROOT / "local_cluster",
     ROOT / "samples",
+    ROOT / "benchmarks",
 ]
 FUNCTION_LINES = 50
 FILE_LINES = 300

@@ -11,6 +11,7 @@ def make_window(load: Load, rate: float) -> Measurement:
         seconds=1.0,
         requests_per_second=rate,
         statuses={"200": 5, "503": 5},
+        failures={},
         accepted_ms={"p50": 1.0, "p99": 2.0},
         refused_ms={"p50": 1.0, "p90": 2.0, "p99": 3.0},
         refused_at_once=1.0,

@@ -14,6 +14,7 @@ def make_window(pair: str, server: str, clients: int, rate: float) -> Measuremen
         seconds=1.0,
         requests_per_second=rate,
         statuses={"200": 99, "0": 1},
+        failures={},
         accepted_ms={"p50": 1000 / rate, "p99": 2000 / rate},
         refused_ms={},
         refused_at_once=None,

@@ -1,0 +1,1 @@
+"""The serving runtime beside its peers on the same work, in one run each. See benchmarks/README.md."""
