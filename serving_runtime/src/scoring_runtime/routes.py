@@ -1,5 +1,6 @@
 """The scoring routes in front of Flask: straight from WSGI to a protocol's handler and back. Used by app.py."""
 
+import threading
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from time import perf_counter
@@ -14,6 +15,9 @@ from scoring_runtime.protocols.score import write_error
 
 Headers = list[tuple[str, str]]
 Route = tuple[HttpProtocol, Handler]
+
+# Threads that may read bodies of refused requests at once: clients that trickle must not hold those that answer probes.
+MAX_DISCARDING = 8
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _OK = 200
@@ -31,6 +35,7 @@ class ScoringRoutes:
         self._rest = rest
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
         self._protocols = protocols
         self._routes: dict[str, Route] = {
             path: (protocol, handler) for protocol in protocols for path, handler in protocol.routes.items()
@@ -58,10 +63,12 @@ class ScoringRoutes:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         started = perf_counter()
+        request = HttpRequest(environ, self._max_body_bytes)
         try:
-            status, answer = _OK, handler(HttpRequest(environ, self._max_body_bytes))
+            status, answer = _OK, handler(request)
         except RequestError as error:
             status, answer = find_status(error), _write_error(protocol, error)
+            self._discard(request)
         except Exception as error:
             _logger.exception("request failed", exc_info=error)
             failed = ScoringFailedError("The model failed on this request: the server's log says why.")
@@ -69,6 +76,13 @@ class ScoringRoutes:
         self._metrics.record_request(status, perf_counter() - started)
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
         return (answer.body,)
+
+    def _discard(self, request: HttpRequest) -> None:
+        if self._discarding.acquire(blocking=False):
+            try:
+                request.discard()
+            finally:
+                self._discarding.release()
 
 
 def _describe(answer: HttpAnswer) -> Headers:

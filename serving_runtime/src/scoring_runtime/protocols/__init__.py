@@ -28,6 +28,7 @@ from scoring_runtime.errors import (
 
 JSON = "application/json"
 
+MAX_DISCARDED_BYTES = 2**20
 BAD_REQUEST = 400
 STATUSES: Mapping[type[RequestError], int] = {
     ModelNotFoundError: 404,
@@ -56,10 +57,11 @@ class HttpAnswer:
 class HttpRequest:
     """A POST request, over its WSGI environment. The body is read only when asked for."""
 
-    __slots__ = ("_environ", "_max_body_bytes", "content_type", "mimetype")
+    __slots__ = ("_environ", "_is_read", "_max_body_bytes", "content_type", "mimetype")
 
     def __init__(self, environ: Mapping[str, Any], max_body_bytes: int) -> None:
         self._environ = environ
+        self._is_read = False
         self._max_body_bytes = max_body_bytes
         self.content_type: str = environ.get("CONTENT_TYPE") or ""
         self.mimetype = self.content_type.partition(";")[0].strip().lower()
@@ -77,10 +79,21 @@ class HttpRequest:
     def read(self) -> bytes:
         """Return the body. Raises BodyTooLargeError, also for a body whose length was not announced."""
         self.check_length()
+        self._is_read = True
         body: bytes = self._environ["wsgi.input"].read(self._get_length() or self._max_body_bytes + 1)
         if len(body) > self._max_body_bytes:
             raise self._explain_large_body()
         return body
+
+    def discard(self) -> None:
+        """Read a body of a modest, announced length that nobody has read, and forget it.
+
+        A client that is still sending when the answer comes and the connection ends would see the end, not the answer.
+        """
+        length = self._get_length()
+        if not self._is_read and 0 < length <= min(self._max_body_bytes, MAX_DISCARDED_BYTES):
+            self._is_read = True
+            self._environ["wsgi.input"].read(length)
 
     def read_json(self) -> Any:  # noqa: ANN401  # JSON
         """Return the body as JSON. Raises InvalidJsonError."""
