@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks.serving trivial|faq|resnet|overload|gpu`, from the repository's root."""
+"""Command line: `python -m benchmarks.serving trivial|faq|resnet|starts|overload|gpu`, from the repository's root."""
 
 import sys
 from enum import StrEnum
@@ -20,6 +20,7 @@ class Benchmark(StrEnum):
     TRIVIAL = "trivial"
     FAQ = "faq"
     RESNET = "resnet"
+    STARTS = "starts"
     OVERLOAD = "overload"
     GPU = "gpu"
 

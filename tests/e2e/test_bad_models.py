@@ -45,7 +45,7 @@ def apply(models: ScoringModels, name: str, **spec: Any) -> None:
             "wrong-format",
             {"uri": "pvc://models/resnet152/resnet152-onnx.tar", "format": "sklearn"},
             "FormatNotInstalled",
-            "Use the image of the variant 'torch'",
+            "Use the image of the variant 'onnx'",
         ),
     ],
 )  # fmt: skip
