@@ -29,9 +29,9 @@ class EmbeddingModel:
     originals: tuple[Original, ...]
     prepare: Callable[[str], str] = str
 
-    def make_matcher(self) -> Matcher:
+    def make_matcher(self, candidates: int | None = None) -> Matcher:
         """Return what the runtime answers questions with."""
-        return EmbeddingMatcher(_open_encoder(self.encoder), self.known)
+        return EmbeddingMatcher(_open_encoder(self.encoder), self.known, candidates=candidates)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ class Model:
     originals: tuple[Original, ...]
     prepare: Callable[[str], str]  # of a question, before the pipeline gets it
 
-    def make_matcher(self) -> Matcher:
-        """Return what the runtime answers questions with."""
-        return FaqMatcher(self.pipeline, self.originals)
+    def make_matcher(self, candidates: int | None = None) -> Matcher:
+        """Return what the runtime answers questions with: all originals, or so many candidates, get a score."""
+        return FaqMatcher(self.pipeline, self.originals, candidates=candidates)
 
 
 def train_model(split: Split) -> Model:

@@ -14,6 +14,7 @@ from samples.faq.models import Model
 from samples.faq.pairs import Split
 from samples.faq.skops_files import dump_exactly
 from scoring_runtime.faq.embeddings import Known
+from scoring_runtime.tasks.faq_matching import CANDIDATES, EXACT_ORIGINALS
 
 TOP = 3
 TOLERANCE = 1e-3
@@ -92,7 +93,9 @@ def _make_manifest(model: Model | EmbeddingModel, form: _Form, split: Split, ver
 
 
 def _answer(model: Model | EmbeddingModel, question: str) -> list[list[int | str | float]]:
-    rows, shares = model.make_matcher().score([question])[0].find_best(TOP)
+    # As the runtime will, whose answer to the example is compared with this one.
+    candidates = CANDIDATES if len(model.originals) > EXACT_ORIGINALS else None
+    rows, shares = model.make_matcher(candidates).score([question])[0].find_best(TOP)
     found = [model.originals[row] for row in rows]
     return [[one.id, one.answer_id, float(share)] for one, share in zip(found, shares, strict=True)]
 
