@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from endpoints import ask, find_address, post_for
+from endpoints import ask, find_address, is_reachable, post_for
 from kubectl import Kubectl, KubectlError
 from local_clusters import run_local_cluster
 from scoring_models import ScoringModels
@@ -113,6 +113,7 @@ def test_operator_cut_off_from_the_api_server_catches_up(models: ScoringModels, 
     wait_for(lambda: read_variable(models, faq, "SCORING_MODEL_NAME") == faq, "the edit to be put back", 180)
     wait_for(lambda: models.kubectl.find("service", faq), "the Service")
     wait_for_replicas(models, faq, 1)
+    wait_for(lambda: is_reachable(models.kubectl, faq), "the new Service to lead to the replica")
     assert ask(models.kubectl, faq, QUESTION)
 
 

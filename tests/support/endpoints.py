@@ -23,6 +23,14 @@ def ask(kubectl: Kubectl, name: str, question: str) -> list[list[float]]:
     return matches
 
 
+def is_reachable(kubectl: Kubectl, name: str) -> bool:
+    """Tell whether the Service's address leads to a replica: a new one's does some time after the Service is there."""
+    try:
+        return httpx.get(f"{find_address(kubectl, name)}/readyz", timeout=5).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
 def post_for(address: str, question: str, seconds: float) -> int:
     """Post a question again and again for some seconds; return how many answers came."""
     answered = 0
