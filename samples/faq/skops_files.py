@@ -39,8 +39,8 @@ def _list_identities(node: object) -> dict[int, None]:
     found: dict[int, None] = {}
     children: Iterable[object] = ()
     if isinstance(node, dict):
-        found |= {int(Path(node["file"]).stem): None} if "file" in node else {}
-        found |= {node["__id__"]: None} if "__id__" in node else {}
+        found |= {int(Path(node["file"]).stem): None} if _names_file(node) else {}
+        found |= {node["__id__"]: None} if isinstance(node.get("__id__"), int) else {}
         children = node.values()
     elif isinstance(node, list):
         children = node
@@ -55,11 +55,16 @@ def _renumber(node: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # JSO
     if not isinstance(node, dict):
         return node
     changed = {name: _renumber(child, numbers) for name, child in node.items()}
-    if "__id__" in node:
+    if isinstance(node.get("__id__"), int):
         changed["__id__"] = numbers[node["__id__"]]
-    if "file" in node:
+    if _names_file(node):
         changed["file"] = _rename(node["file"], numbers)
     return changed
+
+
+def _names_file(node: dict[str, Any]) -> bool:
+    # A vocabulary's terms are keys too, and "file" may be one: its value is no name then.
+    return isinstance(node.get("file"), str)
 
 
 def _rename(name: str, numbers: dict[int, int]) -> str:

@@ -50,8 +50,8 @@ def save_model(pipeline: Pipeline, example: pd.DataFrame, folder: Path) -> None:
     """Save a fitted pipeline as an MLflow model with its signature and an example, as `log_model` does in a run."""
     # Before the import: MLflow reports its use over the network otherwise.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.models import infer_signature  # noqa: PLC0415
-    from mlflow.sklearn import save_model as save  # noqa: PLC0415
+    from mlflow.models import infer_signature  # noqa: PLC0415  # see above
+    from mlflow.sklearn import save_model as save  # noqa: PLC0415  # see above
 
     # Whole numbers as floats, for which MLflow has a way to say that one is missing.
     table = example.astype(dict.fromkeys(example.select_dtypes("integer").columns, float))

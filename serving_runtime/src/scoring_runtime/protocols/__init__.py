@@ -21,7 +21,6 @@ from scoring_runtime.errors import (
     OverloadedError,
     RequestError,
     ScoringFailedError,
-    TooManyImagesError,
     TooManyItemsError,
     UnsupportedMediaTypeError,
 )
@@ -36,7 +35,6 @@ STATUSES: Mapping[type[RequestError], int] = {
     ImageTooLargeError: 413,
     InputTooLongError: 413,
     TooManyItemsError: 413,
-    TooManyImagesError: 400,
     UnsupportedMediaTypeError: 415,
     ScoringFailedError: 500,
     NotReadyError: 503,

@@ -43,7 +43,7 @@ def read_inputs(interface: ModelInterface, request: messages.ModelInferRequest) 
     _check_outputs(interface, request)
     tensors: dict[str, Tensor] = {}
     for index, item in enumerate(request.inputs):
-        spec = interface.get_input(item.name, item.datatype)
+        spec = interface.get_input(item.name)
         if spec.name in tensors:
             raise InvalidInputError(f"Input {spec.name!r} is there twice: send it once.")
         tensors[spec.name] = _read_input(spec, item, raw[index] if raw else None)

@@ -31,18 +31,12 @@ class ModelInterface:
     task: Task
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
-    alternatives: Mapping[tuple[str, str], TensorSpec]
 
-    def get_input(self, name: object, datatype: object = None) -> TensorSpec:
-        """Return the specification of an input, of the datatype if the task takes several.
-
-        Raises InvalidInputError, naming the inputs that there are.
-        """
+    def get_input(self, name: object) -> TensorSpec:
+        """Return the specification of an input. Raises InvalidInputError, naming the inputs that there are."""
         spec = self.inputs.get(name) if isinstance(name, str) else None
         if spec is None:
             raise InvalidInputError(f"There is no input {name!r}. The model takes: {_join(self.inputs)}.")
-        if self.alternatives and isinstance(datatype, str):
-            return self.alternatives.get((spec.name, datatype), spec)
         return spec
 
     def check_output(self, name: object, given: Iterable[str]) -> str:
@@ -168,7 +162,6 @@ def describe_tensors(specs: Iterable[TensorSpec]) -> list[dict[str, Any]]:
 
 def _describe(name: str, model: ServedModel) -> ModelInterface:
     signature = model.task.signature
-    others: Sequence[TensorSpec] = getattr(model.task, "alternatives", ())
     return ModelInterface(
         name,
         model.manifest.version,
@@ -176,7 +169,6 @@ def _describe(name: str, model: ServedModel) -> ModelInterface:
         task=model.task,
         inputs=_by_name(signature.inputs),
         outputs=_by_name(signature.outputs),
-        alternatives={(spec.name, spec.datatype): spec for spec in others},
     )
 
 

@@ -162,7 +162,7 @@ def _read_inputs(interface: ModelInterface, inputs: list[Json], binary: memoryvi
     for item in inputs:
         if not isinstance(item, dict):
             raise InvalidInputError("Each of inputs must be an object with name, shape, datatype and data.")
-        spec = interface.get_input(item.get("name"), item.get("datatype"))
+        spec = interface.get_input(item.get("name"))
         if spec.name in tensors:
             raise InvalidInputError(f"Input {spec.name!r} is there twice: send it once.")
         parameters = _get_parameters(item)
