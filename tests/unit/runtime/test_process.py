@@ -246,24 +246,6 @@ def test_bodies_that_trickle_in_hold_no_thread_that_answers_probes(
     runtime.wait_for(lambda: runtime.client.post("/score", json=QUESTION).status_code == 200)
 
 
-def test_a_refused_request_gets_its_answer_although_its_body_is_large(
-    start_runtime: StartRuntime, waiting_model: Callable[[str], Path], tmp_path: Path
-) -> None:
-    folder = waiting_model("WaitingModel")
-    digest = compute_digest(folder)
-    runtime = start_runtime(folder.as_uri(), SCORING_MODEL_DIGEST=digest, SCORING_MAX_QUEUE="0")
-    runtime.wait_for_log("ready")
-    body = json.dumps({"input": "x" * 9_000, "more": "x" * 900_000}).encode()
-    with ThreadPoolExecutor(16) as pool:
-        running = pool.submit(httpx.post, f"http://127.0.0.1:{runtime.port}/score", json={"input": "wait"}, timeout=60)
-        (tmp_path / "started").read_text()
-        url, headers = f"http://127.0.0.1:{runtime.port}/score", {"Content-Type": "application/json"}
-        answers = list(pool.map(lambda _: httpx.post(url, content=body, headers=headers, timeout=60), range(100)))
-        assert {answer.status_code for answer in answers} == {503}
-        (tmp_path / "go").write_text("")
-        assert running.result().status_code == 200
-
-
 # The report is made on the loading thread, whose exceptions would end nothing but the thread.
 UNREPORTABLE = """
 import threading
