@@ -125,7 +125,8 @@ def _describe_function(function: Function) -> Signature | None:
 
 
 def _describe_all(specs: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
-    described = [_describe(name, spec.dtype, spec.shape) for name, spec in specs.items()]
+    # TensorFlow keeps them in an order that changes from one process to the next; every pod has to tell the same.
+    described = [_describe(name, spec.dtype, spec.shape) for name, spec in sorted(specs.items())]
     return tuple(spec for spec in described if spec) if all(described) else ()
 
 
