@@ -79,8 +79,8 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
         ),
         (
-            {"endpoint": {"type": "NodePort"}},
-            'spec.endpoint.type: Unsupported value: "NodePort": supported values: "ClusterIP", "LoadBalancer"',
+            {"endpoint": {"type": "ExternalName"}},
+            'spec.endpoint.type: Unsupported value: "ExternalName": supported values: "ClusterIP", "NodePort", "LoadBalancer"',
         ),
         (
             {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "x"}]}},

@@ -18,17 +18,31 @@ Render = Callable[..., list[Manifest]]
 
 PREFIX = "SCORING_OPERATOR_"
 
+READING = {"get", "list", "watch"}
+MAKING = READING | {"create", "patch"}
 RULES = {
-    ("scoring.dev", "scoringmodels"): {"get", "list", "watch"},
-    ("scoring.dev", "hardwareclasses"): {"get", "list", "watch"},
+    ("scoring.dev", "scoringmodels"): READING,
     ("scoring.dev", "scoringmodels/status"): {"patch"},
     ("scoring.dev", "scoringmodels/finalizers"): {"update"},
-    ("apps", "deployments"): {"get", "list", "watch", "create", "patch"},
-    ("", "services"): {"get", "list", "watch", "create", "patch"},
-    ("autoscaling", "horizontalpodautoscalers"): {"get", "list", "watch", "create", "patch", "delete"},
-    ("", "pods"): {"get", "list", "watch"},
+    ("apps", "deployments"): MAKING,
+    ("", "services"): MAKING,
+    ("", "serviceaccounts"): MAKING | {"delete"},
+    ("autoscaling", "horizontalpodautoscalers"): MAKING | {"delete"},
+    ("keda.sh", "scaledobjects"): MAKING | {"delete"},
+    ("policy", "poddisruptionbudgets"): MAKING | {"delete"},
+    ("networking.k8s.io", "networkpolicies"): MAKING | {"delete"},
+    ("resource.k8s.io", "resourceclaimtemplates"): MAKING | {"delete"},
+    ("monitoring.coreos.com", "servicemonitors"): MAKING | {"delete"},
+    ("", "pods"): READING,
     ("", "events"): {"create"},
 }
+"""What the operator may do where it serves models."""
+
+CLUSTER_RULES = {
+    ("scoring.dev", "hardwareclasses"): READING,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+}
+CAPACITY_RULES = {("scoring.dev", "hardwareclasses/status"): {"patch"}, ("", "nodes"): {"list", "watch"}}
 
 BAD_VALUES = [
     "workers=0",
@@ -43,6 +57,12 @@ BAD_VALUES = [
     "image.pullPolicy=Sometimes",
     "image.name=operator",
     "runtimeImages.sklern=registry.example.com/sklearn:1",
+    "runtimeImages.sklearn_cuda=registry.example.com/sklearn:1",
+    "namespaces={Team_A}",
+    "networkPolicies=never",
+    "prometheusAddress=prometheus",
+    "classRolloutShare=0",
+    "serviceMonitors.label=a",
     "runtimeImages.sklearn=",
     "hardwareClasses[0].name=cpu",
     "hardwareClasses[0].name=Not_A_Name,hardwareClasses[0].spec.resources.limits.cpu=1",
@@ -112,7 +132,8 @@ def test_schema_refuses_a_bad_value(template: Helm, value: str) -> None:
 def test_schema_knows_the_formats_of_the_api(chart: Path) -> None:
     schema = json.loads((chart / "values.schema.json").read_text())
     literal = next(part for part in get_args(ModelSource.model_fields["format"].annotation) if get_args(part))
-    assert schema["properties"]["runtimeImages"]["propertyNames"]["enum"] == list(get_args(literal))
+    pattern = schema["properties"]["runtimeImages"]["propertyNames"]["pattern"]
+    assert pattern.startswith(f"^({'|'.join(get_args(literal))})")
 
 
 def test_schema_and_values_name_the_same(chart: Path) -> None:
@@ -126,14 +147,42 @@ def test_values_are_all_documented(chart: Path) -> None:
     values = yaml.safe_load("\n".join(lines))
     # A value's comment stands right above it; in a group, every member has one.
     for name, value in values.items():
-        members = [f"  {member}:" for member in value] if name in {"image", "serviceAccount", "rbac"} else [f"{name}:"]
+        members = (
+            [f"  {member}:" for member in value]
+            if name in {"image", "serviceAccount", "serviceMonitors", "rbac"}
+            else [f"{name}:"]
+        )
         for member in members:
             above = lines[next(number for number, line in enumerate(lines) if line.startswith(member)) - 1]
             assert above.strip().startswith("#"), f"{name} {member}"
 
 
 def test_operator_may_do_exactly_what_it_needs(manifests: list[Manifest]) -> None:
-    assert read_rules(pick(manifests, "ClusterRole", "scoring-operator")) == RULES
+    assert read_rules(pick(manifests, "ClusterRole", "scoring-operator")) == {
+        **RULES,
+        **CLUSTER_RULES,
+        **CAPACITY_RULES,
+    }
+
+
+def test_operator_may_do_less_when_it_tells_no_capacity(render: Render) -> None:
+    role = pick(render("--set", "capacityAdvice=false"), "ClusterRole", "scoring-operator")
+    assert read_rules(role) == {**RULES, **CLUSTER_RULES}
+
+
+def test_operator_has_rights_only_in_the_namespaces_that_it_serves(render: Render) -> None:
+    manifests = render("--set", "namespaces={team-a,team-b}")
+    assert read_rules(pick(manifests, "ClusterRole", "scoring-operator")) == CLUSTER_RULES
+    roles = {
+        body["metadata"]["namespace"]: body
+        for body in manifests
+        if body["kind"] == "Role" and body["metadata"]["name"] == "scoring-operator"
+    }
+    assert roles.keys() == {"team-a", "team-b"}
+    assert all(read_rules(role) == RULES for role in roles.values())
+    bindings = [body for body in manifests if body["kind"] == "RoleBinding" and body["metadata"]["namespace"] in roles]
+    assert [binding["subjects"][0]["namespace"] for binding in bindings] == ["scoring-system"] * 2
+    assert json.loads(read_environment(manifests)["SCORING_OPERATOR_NAMESPACES"]) == ["team-a", "team-b"]
 
 
 def test_no_role_names_secrets_or_wildcards(manifests: list[Manifest]) -> None:
@@ -163,6 +212,10 @@ def test_users_write_models_but_only_read_hardware_classes(manifests: list[Manif
     assert all(verbs == reading for verbs in read_rules(view).values())
     assert {resource.partition("/")[0] for _, resource in read_rules(edit)} == {"scoringmodels"}
     assert read_rules(hardware) == {("scoring.dev", "hardwareclasses"): reading}
+    platform = pick(manifests, "ClusterRole", "scoring-operator-platform-admin")
+    assert {group for group, _ in read_rules(platform)} == {"scoring.dev"}
+    assert {"create", "patch", "delete"} <= read_rules(platform)["scoring.dev", "hardwareclasses"]
+    assert not any("aggregate" in label for label in platform["metadata"]["labels"])
     assert "rbac.authorization.k8s.io/aggregate-to-view" not in edit["metadata"]["labels"]
 
 

@@ -5,6 +5,7 @@ Uses the official client's asyncio flavour with plain dictionaries and the paths
 
 import datetime
 import json
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import aiohttp
@@ -14,23 +15,27 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ClusterError, Conflict, NotFound, Rejected
-from scoring_operator.kinds import EVENT, MANAGER, Kind, select_managed
+from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+LIST_LIMIT = 500
+"""Objects asked for at once: a part is parsed and cut down before the next comes, which keeps the memory small."""
+
 EVENT_MESSAGE_CHARACTERS = 1024
 
 
 class Cluster:
     """A connection to one API server."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, scope: Scope) -> None:
         self._api = api
         self._client = DynamicClient(api)
+        self._scope = scope
 
     @classmethod
-    async def connect(cls) -> "Cluster":
+    async def connect(cls, scope: Scope) -> "Cluster":
         """Connect with the pod's service account, or with the kubeconfig when not in a pod.
 
         Raises ClusterError when there is neither.
@@ -42,17 +47,39 @@ class Cluster:
                 await config.load_kube_config()
             except config.ConfigException as error:
                 raise ClusterError(f"neither in a pod nor with a usable kubeconfig: {error}") from error
-        return cls(client.ApiClient())
+        return cls(client.ApiClient(), scope)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
 
-    async def list(self, kind: Kind) -> tuple[list[Manifest], str]:
-        """Return all objects of a kind that concern the operator, and the resource version of the list."""
-        found = await self._request("get", find_path(kind, None), label_selector=select_managed(kind))
-        bodies = [{"apiVersion": kind.api_version, "kind": kind.name, **body} for body in found["items"]]
-        return bodies, found["metadata"]["resourceVersion"]
+    async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
+        """Return those of the kinds that the API server serves now."""
+        served = [kind for kind in kinds if await self._is_served(kind)]
+        return frozenset(served)
+
+    async def _is_served(self, kind: Kind) -> bool:
+        try:
+            found = await self._request("get", f"/apis/{kind.api_version}")
+        except NotFound:
+            return False
+        return any(resource["name"] == kind.plural for resource in found["resources"])
+
+    async def list(self, kind: Kind) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """Yield all objects of a kind that concern the operator, a part at a time, each with the resource version of its list."""
+        selector = self._scope.find_selector(kind)
+        for namespace in self._scope.find_namespaces(kind):
+            rest: str | None = None
+            while rest != "":
+                found = await self._request(
+                    "get",
+                    find_path(kind, namespace),
+                    label_selector=selector,
+                    query_params=[("limit", LIST_LIMIT), *([("continue", rest)] if rest else [])],
+                )
+                bodies = [{"apiVersion": kind.api_version, "kind": kind.name, **body} for body in found["items"]]
+                yield bodies, found["metadata"]["resourceVersion"]
+                rest = found["metadata"].get("continue", "")
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Return one object, or None when there is none."""
@@ -83,7 +110,7 @@ class Cluster:
         # A merge patch keeps what it does not name, so what is to go must be named as null.
         gone = dict.fromkeys(body.get("status", {}).keys() - status.keys())
         patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {**status, **gone}}
-        path = find_path(kind, metadata["namespace"], metadata["name"], "status")
+        path = find_path(kind, metadata.get("namespace"), metadata["name"], "status")
         return await self._request("patch", path, body=patch, content_type=MERGE, field_manager=MANAGER)
 
     async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:

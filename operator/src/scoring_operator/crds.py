@@ -10,7 +10,16 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from scoring_operator.api import GROUP, VERSION, HardwareClassSpec, Manifest, ScoringModelSpec, ScoringModelStatus, cel
+from scoring_operator.api import (
+    GROUP,
+    VERSION,
+    HardwareClassSpec,
+    HardwareClassStatus,
+    Manifest,
+    ScoringModelSpec,
+    ScoringModelStatus,
+    cel,
+)
 
 Schema = dict[str, Any]
 
@@ -67,20 +76,27 @@ def build_scoring_model_crd() -> Manifest:
 
 
 def build_hardware_class_crd() -> Manifest:
-    """Return the CRD of HardwareClass: cluster-scoped, without status."""
+    """Return the CRD of HardwareClass: cluster-scoped, with a status that tells how many more replicas fit."""
     schema = {
         "description": "A HardwareClass is a kind of hardware that models run on: resources, accelerator and nodes. The platform team owns it.",
-        "properties": {"spec": build_schema(HardwareClassSpec)},
+        "properties": {"spec": build_schema(HardwareClassSpec), "status": build_schema(HardwareClassStatus)},
     }
     version = {
         "schema": build_root_schema(schema),
+        "subresources": {"status": {}},
         "additionalPrinterColumns": [
             column("Default", ".spec.default", "boolean"),
             column("CPU", ".spec.resources.limits.cpu"),
             column("Memory", ".spec.resources.limits.memory"),
             column("Accelerator", ".spec.accelerator.resource"),
             column("Count", ".spec.accelerator.count", "integer"),
+            column("Fit", ".status.capacity", "integer"),
             AGE,
+            column("Models", ".status.models", "integer", priority=1),
+            column("Replicas", ".status.replicas", "integer", priority=1),
+            column("Pending", ".status.pending", "integer", priority=1),
+            column("Nodes", ".status.nodes", "integer", priority=1),
+            column("Waiting", ".status.waiting", "integer", priority=1),
         ],
     }
     return build_crd("HardwareClass", ("hardwareclasses", "hwc"), "Cluster", version)
@@ -153,15 +169,21 @@ def resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     own = {key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}
     if "default" in own and is_hollow(own["default"]):
         del own["default"]
-    if isinstance(own.get("default"), dict):
-        # The API server refuses null for a field of another type.
-        own["default"] = {name: value for name, value in own["default"].items() if value is not None}
+    if "default" in own:
+        own["default"] = drop_nulls(own["default"])
     if "$ref" in schema:
         return resolve({**definitions[schema["$ref"].rpartition("/")[2]], **own}, definitions)
     if "anyOf" in schema and "x-kubernetes-int-or-string" not in schema:
         (alternative,) = [item for item in schema["anyOf"] if item != {"type": "null"}]
         return resolve({**alternative, **own}, definitions)
     return {**schema, **own} if "anyOf" in schema else own
+
+
+def drop_nulls(default: object) -> object:
+    """Return a default without fields that are null, which the API server refuses for a field of another type."""
+    if isinstance(default, dict):
+        return {name: drop_nulls(value) for name, value in default.items() if value is not None}
+    return [drop_nulls(value) for value in default] if isinstance(default, list) else default
 
 
 def is_hollow(default: object) -> bool:

@@ -20,6 +20,10 @@ class Kind:
     name: str
     plural: str
     namespaced: bool = True
+    is_optional: bool = False
+    """Whether a cluster may lack the kind: its CRD is somebody else's, or its API is switched off."""
+    is_immutable: bool = False
+    """Whether the API server refuses every change of the spec, so that a change means a new object of the same name."""
 
     @property
     def group(self) -> str:
@@ -36,17 +40,42 @@ SCORING_MODEL = Kind(API_VERSION, "ScoringModel", "scoringmodels")
 HARDWARE_CLASS = Kind(API_VERSION, "HardwareClass", "hardwareclasses", namespaced=False)
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 SERVICE = Kind("v1", "Service", "services")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+CLAIM_TEMPLATE = Kind(
+    "resource.k8s.io/v1", "ResourceClaimTemplate", "resourceclaimtemplates", is_optional=True, is_immutable=True
+)
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", is_optional=True)
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", is_optional=True)
 POD = Kind("v1", "Pod", "pods")
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
 EVENT = Kind("v1", "Event", "events")
 
-CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER)
-"""What the operator applies for a ScoringModel, in this order."""
+CHILDREN = (
+    SERVICE_ACCOUNT,
+    CLAIM_TEMPLATE,
+    DEPLOYMENT,
+    SERVICE,
+    AUTOSCALER,
+    SCALED_OBJECT,
+    DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    SERVICE_MONITOR,
+)
+"""What the operator applies for a ScoringModel."""
 
 WATCHED = (SCORING_MODEL, HARDWARE_CLASS, *CHILDREN, POD)
-"""What the operator keeps in its store; of the children and pods, only those that carry its label."""
+"""What the operator always keeps in its store."""
 
-KINDS_BY_NAME = {kind.name: kind for kind in WATCHED}
+OPTIONAL = tuple(kind for kind in WATCHED if kind.is_optional)
+"""Kinds that a cluster may lack; they are looked for at the start, at each resync, and when their CRD appears or goes."""
+
+CRD_KINDS = {f"{kind.plural}.{kind.group}": kind for kind in OPTIONAL}
+"""Optional kinds by the name of their CustomResourceDefinition."""
+
+KINDS_BY_NAME = {kind.name: kind for kind in (*WATCHED, NODE)}
 
 
 @dataclass(frozen=True)
@@ -69,6 +98,26 @@ def find_model_key(kind: Kind, body: Manifest) -> Key | None:
     return Key(metadata["namespace"], name) if name and kind.namespaced else None
 
 
-def select_managed(kind: Kind) -> str | None:
-    """Return the label selector of the objects of a kind that concern the operator; None for all of them."""
-    return None if kind in {SCORING_MODEL, HARDWARE_CLASS} else f"{MANAGED_BY_LABEL}={MANAGER}"
+@dataclass(frozen=True)
+class Scope:
+    """What of the cluster the operator looks at."""
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces whose models it serves; none named: all."""
+
+    is_capacity_told: bool = True
+    """Whether it counts what fits on the nodes, for which it must know all nodes and all pods."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it keeps in its store."""
+        return (*WATCHED, NODE) if self.is_capacity_told else WATCHED
+
+    def find_namespaces(self, kind: Kind) -> tuple[str | None, ...]:
+        """Return the namespaces to list for a kind; None stands for the whole cluster."""
+        return self.namespaces if self.namespaces and kind.namespaced else (None,)
+
+    def find_selector(self, kind: Kind) -> str | None:
+        """Return the label selector of the objects of a kind that concern the operator; None for all of them."""
+        is_ours_only = kind in CHILDREN or (kind is POD and not self.is_capacity_told)
+        return f"{MANAGED_BY_LABEL}={MANAGER}" if is_ours_only else None

@@ -10,23 +10,32 @@ import kopf
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from scoring_operator.api import GROUP, VERSION, describe_fields
+from scoring_operator.api import describe_fields
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import KINDS_BY_NAME, WATCHED, select_managed
+from scoring_operator.kinds import CRD_KINDS, KINDS_BY_NAME, Scope
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
+
+logger = logging.getLogger(__name__)
 
 START_RETRY_SECONDS = 5.0
 """Wait before the next try when the API server is not reachable, or lacks the CRDs, at the start."""
 
 
-def build_registry(work: Work) -> kopf.OperatorRegistry:
-    """Return kopf's registry with our handlers: one for all objects, since every cause leads to the same reconcile."""
+def build_registry(work: Work, scope: Scope) -> kopf.OperatorRegistry:
+    """Return kopf's registry with our handlers."""
     registry = kopf.OperatorRegistry()
+    add_life_cycle(registry, work, scope)
+    add_watches(registry, work, scope)
+    return registry
+
+
+def add_life_cycle(registry: kopf.OperatorRegistry, work: Work, scope: Scope) -> None:
+    """Add how the operator starts, stops, logs in and shows that it lives."""
 
     @kopf.on.startup(registry=registry, id="start")
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+        configure(settings, scope)
         try:
             await work.start()
         except ClusterError as error:
@@ -46,16 +55,24 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
     async def probe(**_: Any) -> float:
         return work.check_health()
 
-    @kopf.on.event(GROUP, VERSION, kopf.EVERYTHING, registry=registry)
-    @kopf.on.event("apps", "v1", "deployments", registry=registry)
-    @kopf.on.event("autoscaling", "v2", "horizontalpodautoscalers", registry=registry)
-    @kopf.on.event("", "v1", "services", registry=registry)
-    @kopf.on.event("", "v1", "pods", registry=registry)
+
+def add_watches(registry: kopf.OperatorRegistry, work: Work, scope: Scope) -> None:
+    """Add one handler for all objects, since every cause leads to the same reconcile, and one for kinds that come and go."""
+
     async def observe(event: kopf.RawEvent, **_: Any) -> None:
         body = event["object"]
         work.observe(KINDS_BY_NAME[body["kind"]], dict(body), is_deleted=event["type"] == "DELETED")
 
-    return registry
+    async def discover(name: str, **_: Any) -> None:
+        if name in CRD_KINDS:
+            try:
+                await work.discover()
+            except ClusterError as error:
+                logger.warning("Optional kinds not looked for, the next resync does: %s", error)
+
+    for kind in scope.kinds:
+        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(observe)
+    kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", registry=registry)(discover)
 
 
 def find_server() -> str:
@@ -64,13 +81,12 @@ def find_server() -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf up: watch only what carries our label, watch only what we may, and leave events about log lines to nobody."""
-    for kind in WATCHED:
-        selector = select_managed(kind)
+def configure(settings: kopf.OperatorSettings, scope: Scope) -> None:
+    """Set kopf up: watch only what carries our label, watch what appears later too, and leave events about log lines to nobody."""
+    for kind in scope.kinds:
+        selector = scope.find_selector(kind)
         if selector:
             settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
-    settings.scanning.disabled = True
     settings.posting.enabled = False
 
 
@@ -97,9 +113,12 @@ def run() -> None:
     if settings.log_level != "debug":
         # One line for every event of every watched object: what follows from it is logged by us.
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # Without a view of all namespaces nobody can tell what is free.
+    scope = Scope(settings.namespaces, is_capacity_told=settings.capacity_advice and not settings.namespaces)
     kopf.run(
-        registry=build_registry(Work(settings)),
-        clusterwide=True,
+        registry=build_registry(Work(settings, scope), scope),
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.
         identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType of str that kopf does not export

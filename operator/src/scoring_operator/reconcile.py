@@ -6,27 +6,47 @@ Level-triggered: it looks at what is wished and what there is, and writes only w
 import contextlib
 import datetime
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
+from scoring_operator.children import NAME_TAKEN, Children
 from scoring_operator.cluster import Cluster
-from scoring_operator.differences import Difference, find_differences
+from scoring_operator.diagnosis import read_hash
 from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected
 from scoring_operator.hardware import choose_hardware
-from scoring_operator.kinds import CHILDREN, DEPLOYMENT, HARDWARE_CLASS, MANAGER, POD, SCORING_MODEL, SERVICE, Key, Kind
+from scoring_operator.kinds import (
+    AUTOSCALER,
+    CLAIM_TEMPLATE,
+    DEPLOYMENT,
+    HARDWARE_CLASS,
+    POD,
+    SCALED_OBJECT,
+    SCORING_MODEL,
+    SERVICE,
+    Key,
+    Kind,
+)
 from scoring_operator.render import render_children
+from scoring_operator.rollouts import Rollouts
+from scoring_operator.scaling import Autoscalers, ScalingVerdict, judge_scaling
 from scoring_operator.settings import Settings
-from scoring_operator.status import Observation, build_status, has_turned
+from scoring_operator.status import Observation, build_status, count_replicas, find_turned, is_progressing, is_warning
 from scoring_operator.store import Store
 
 REJECTED = "Rejected"
 APPLY_FAILED = "ApplyFailed"
-NAME_TAKEN = "NameTaken"
-HANDOVER = f"{MANAGER}-handover"
+KIND_MISSING = "KindMissing"
+KEDA_AUTOSCALER_PREFIX = "keda-hpa-"
+"""How KEDA names the HorizontalPodAutoscaler that it makes of a ScaledObject."""
 
 SETTLE_SECONDS = 0.2
 """Changes come in bursts; this much later, one round serves them all."""
 
 NAME_TAKEN_SECONDS = 10.0
+COUNT_SECONDS = 1.0
+"""How long a count of a class's models is good for."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +54,23 @@ logger = logging.getLogger(__name__)
 class Reconciler:
     """Brings ScoringModels to what they ask for."""
 
-    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings, wake: Callable[[Key], None]) -> None:
+        """Take `wake`, which has another model reconciled: one that has waited for its turn to roll out."""
         self._cluster = cluster
         self._store = store
         self._settings = settings
-        self._accepted: dict[tuple[Kind, Key], tuple[Difference, ...]] = {}
+        self._children = Children(cluster, store)
+        self._wake = wake
+        self._counts: dict[str, tuple[float, int]] = {}
+        self.rollouts = Rollouts(settings.class_rollout_share)
+
+    def join_rollouts(self) -> None:
+        """Count what rolls out already, before the first round."""
+        for body in self._store.select(SCORING_MODEL):
+            key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+            hardware_class = body.get("status", {}).get("hardwareClass")
+            if hardware_class and is_progressing(self._store.get(DEPLOYMENT, key.namespace, key.name)):
+                self.rollouts.join(key, hardware_class)
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one round for a model; return the seconds after which another should look at the outcome, if any should.
@@ -47,92 +79,61 @@ class Reconciler:
         """
         body = self._store.get(SCORING_MODEL, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
-            self._forget(key)
+            self._children.forget(key)
+            self._settle(key, is_rolled_out=True)
             return None
         hardware: HardwareClass | None = None
         try:
             model = ScoringModel.parse(body)
             hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
-            if await self._apply(key, model, hardware):
+            if await self._children.apply(key, model, self._render(key, body, model, hardware)):
                 return SETTLE_SECONDS
         except ModelProblem as problem:
-            await self._report(body, self._observe(key, body, hardware, problem))
+            await self._report(self._observe(key, body, hardware, problem))
             # What has our name without our label is not watched.
             return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
         except ClusterError as error:
-            await self._report_failure(body, self._observe(key, body, hardware, describe_failure(error)), error)
+            await self._report_failure(self._observe(key, body, hardware, describe_failure(error)), error)
             raise
-        await self._report(body, self._observe(key, body, hardware))
-        return None
+        scaling = self._judge_scaling(key, model)
+        await self._report(replace(self._observe(key, body, hardware), scaling_problem=scaling.problem))
+        return scaling.again_seconds
 
-    def _forget(self, key: Key) -> None:
-        for kind in CHILDREN:
-            self._accepted.pop((kind, key), None)
+    def _render(
+        self, key: Key, body: Manifest, model: ScoringModel, hardware: HardwareClass
+    ) -> dict[Kind, Manifest | None]:
+        """Return the children to be applied now: without the pods' while the model waits for its turn to roll out.
 
-    async def _apply(self, key: Key, model: ScoringModel, hardware: HardwareClass) -> bool:
-        """Write each child that differs from what is rendered; return whether any did."""
-        written = False
-        for kind, wished in render_children(model, hardware, self._settings).items():
-            if wished is None:
-                written |= await self._remove(kind, model)
-            else:
-                written |= await self._apply_child(kind, key, model, wished)
-        return written
-
-    async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
-        """Return a child as it is; raises ModelProblem when another owner has an object of its name.
-
-        One that is not in the store may still exist, without our label; the API server knows.
+        Raises ModelProblem when the model and its hardware do not fit together, or the cluster lacks what they need.
         """
-        live = self._store.get(kind, model.namespace, model.name)
-        if live is None:
-            live = await self._cluster.get(kind, model.namespace, model.name)
-        if live is not None and not is_controlled(live, model):
-            raise describe_taken_name(kind, live, model)
-        return live
+        children = render_children(model, hardware, self._settings)
+        if children[CLAIM_TEMPLATE] is not None and not self._store.is_served(CLAIM_TEMPLATE):
+            raise describe_missing_kind(CLAIM_TEMPLATE, hardware)
+        live = find_own(self._store.get(DEPLOYMENT, key.namespace, key.name), body)
+        is_rolled_out = live is not None and count_replicas(live).is_rolled_out
+        if (
+            is_rolled_out
+            and is_pushed(body, live or {}, children[DEPLOYMENT] or {})
+            and not self.rollouts.begin(key, hardware.name, self._count_models(hardware.name))
+        ):
+            logger.debug("%s waits for its turn to follow HardwareClass %s", key, hardware.name)
+            return {kind: child for kind, child in children.items() if kind not in {DEPLOYMENT, CLAIM_TEMPLATE}}
+        self._settle(key, is_rolled_out=is_rolled_out and has_pods_of(live or {}, children[DEPLOYMENT] or {}))
+        return children
 
-    async def _remove(self, kind: Kind, model: ScoringModel) -> bool:
-        """Delete a child that is no longer wished; an object of its name that is not ours is nobody's business."""
-        live = self._store.get(kind, model.namespace, model.name)
-        if live is None or not is_controlled(live, model):
-            return False
-        await self._cluster.delete(kind, live)
-        self._store.remove(kind, live)
-        return True
+    def _settle(self, key: Key, *, is_rolled_out: bool) -> None:
+        for waiting in self.rollouts.settle(key, is_rolled_out=is_rolled_out):
+            self._wake(waiting)
 
-    async def _apply_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
-        live = await self._find(kind, model)
-        if live is not None and not is_asleep(kind, live, model):
-            differences = find_differences(live, wished)
-            if not differences or differences == self._accepted.get((kind, key)):
-                return False
-            logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences))
-        if kind is DEPLOYMENT and live is not None and model.spec.autoscaling is not None:
-            await self._hand_over_replicas(live, model.spec.autoscaling.min_replicas)
-        answer = await self._cluster.apply(kind, wished)
-        self._store.put(kind, answer)
-        self._accept((kind, key), find_differences(answer, wished))
-        return True
-
-    def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
-        """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""
-        if differences:
-            paths = ", ".join(path for path, _ in differences)  # Not the values: they may be secret.
-            logger.warning("The cluster changes what is applied to %s %s: %s", child[0].name, child[1], paths)
-            self._accepted[child] = differences
-        else:
-            self._accepted.pop(child, None)
-
-    async def _hand_over_replicas(self, live: Manifest, least: int) -> None:
-        """Let go of spec.replicas without losing its value: a field that its only owner no longer applies falls back to 1.
-
-        0 becomes the least number: Kubernetes' autoscaler takes 0 for being switched off. The version is named, so that a number that the
-        autoscaler has set meanwhile is not overwritten (Conflict).
-        """
-        metadata = {name: live["metadata"][name] for name in ("name", "namespace", "resourceVersion")}
-        kept = {"replicas": live["spec"].get("replicas", 1) or least}
-        body = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": kept}
-        await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
+    def _count_models(self, hardware_class: str) -> int:
+        """Return how many models use a class; the count may be a second old."""
+        now = time.monotonic()
+        counted, models = self._counts.get(hardware_class, (-COUNT_SECONDS, 0))
+        if now - counted >= COUNT_SECONDS:
+            bodies = self._store.select(SCORING_MODEL)
+            models = sum(body.get("status", {}).get("hardwareClass") == hardware_class for body in bodies)
+            self._counts[hardware_class] = now, models
+        return models
 
     def _observe(
         self, key: Key, body: Manifest, hardware: HardwareClass | None, problem: ModelProblem | None = None
@@ -147,8 +148,22 @@ class Reconciler:
             problem=problem,
         )
 
-    async def _report(self, body: Manifest, observation: Observation) -> None:
-        """Write the status when it differs, and an event when Ready has turned."""
+    def _judge_scaling(self, key: Key, model: ScoringModel) -> ScalingVerdict:
+        """Return what keeps the load from choosing the number of replicas, from the store."""
+        autoscaling = model.spec.autoscaling
+        if autoscaling is None:
+            return ScalingVerdict()
+        name = f"{KEDA_AUTOSCALER_PREFIX}{key.name}" if autoscaling.needs_keda else key.name
+        autoscalers = Autoscalers(
+            is_keda_missing=autoscaling.needs_keda and not self._store.is_served(SCALED_OBJECT),
+            scaled_object=self._store.get(SCALED_OBJECT, key.namespace, key.name),
+            autoscaler=self._store.get(AUTOSCALER, key.namespace, name),
+        )
+        return judge_scaling(autoscalers, datetime.datetime.now(datetime.UTC))
+
+    async def _report(self, observation: Observation) -> None:
+        """Write the status when it differs, and an event when a condition has turned."""
+        body = observation.model
         status = build_status(observation, datetime.datetime.now(datetime.UTC))
         before = body.get("status", {})
         if status == before:
@@ -157,22 +172,22 @@ class Reconciler:
             self._store.put(SCORING_MODEL, await self._cluster.write_status(SCORING_MODEL, body, status))
         except (Conflict, NotFound):
             return  # Deleted meanwhile; if another has its name, its own event is on the way.
-        if has_turned(before, status):
-            await self._post_event(body, status)
+        turned = find_turned(before, status)
+        if turned is not None:
+            await self._post_event(body, turned)
 
-    async def _report_failure(self, body: Manifest, observation: Observation, error: ClusterError) -> None:
+    async def _report_failure(self, observation: Observation, error: ClusterError) -> None:
         """Write why the API server did not do what was asked, if it takes at least that; what mends itself is not worth a word."""
         if isinstance(error, Conflict | NotFound):
             return
         with contextlib.suppress(ClusterError):
-            await self._report(body, observation)
+            await self._report(observation)
 
-    async def _post_event(self, body: Manifest, status: Manifest) -> None:
-        """Record that Ready has turned; the status says the same, so an event that is refused is only logged."""
-        ready = status["conditions"][0]
-        event_type = "Warning" if ready["status"] == "False" else "Normal"
+    async def _post_event(self, body: Manifest, turned: Manifest) -> None:
+        """Record that a condition has turned; the status says the same, so an event that is refused is only logged."""
+        event_type = "Warning" if is_warning(turned) else "Normal"
         try:
-            await self._cluster.post_event(body, event_type, ready["reason"], ready["message"])
+            await self._cluster.post_event(body, event_type, turned["reason"], turned["message"])
         except ClusterError as error:
             logger.warning("Event not recorded: %s", error)
 
@@ -186,28 +201,24 @@ def describe_failure(error: ClusterError) -> ModelProblem:
     )
 
 
-def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:
-    """Return the problem of a model whose child's name another has: somebody else, or a model of this name that is on its way out."""
-    owners = live["metadata"].get("ownerReferences") or []
-    if any((owner["kind"], owner["name"]) == (SCORING_MODEL.name, model.name) for owner in owners):
-        message = f"{kind.name} {model.name} of an earlier ScoringModel of this name is still being deleted."
-        return ModelProblem(NAME_TAKEN, message, stalled=False)
+def describe_missing_kind(kind: Kind, hardware: HardwareClass) -> ModelProblem:
+    """Return the problem of a model whose class needs a kind that the cluster does not serve."""
     message = (
-        f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
-        "delete it, or give the ScoringModel another name."
+        f"HardwareClass {hardware.name} asks for devices by resourceClaim, and this cluster serves no {kind.name} ({kind.api_version}): "
+        "use accelerator in the class, or a Kubernetes with Dynamic Resource Allocation."
     )
-    return ModelProblem(NAME_TAKEN, message)
+    return ModelProblem(KIND_MISSING, message)
 
 
-def is_asleep(kind: Kind, live: Manifest, model: ScoringModel) -> bool:
-    """Tell whether an autoscaled Deployment has no replicas, with which Kubernetes' autoscaler would leave it for ever."""
-    return kind is DEPLOYMENT and model.spec.autoscaling is not None and live["spec"].get("replicas") == 0
+def is_pushed(body: Manifest, live: Manifest, wished: Manifest) -> bool:
+    """Tell whether new pods are due to something else than a change of the model itself: its class, or the operator's own settings."""
+    is_own_change = body.get("status", {}).get("observedGeneration") != body["metadata"]["generation"]
+    return not is_own_change and not has_pods_of(live, wished)
 
 
-def is_controlled(live: Manifest, model: ScoringModel) -> bool:
-    """Tell whether the model is the controlling owner of an object."""
-    owners = live["metadata"].get("ownerReferences") or []
-    return any(owner.get("controller") and owner["uid"] == model.metadata.uid for owner in owners)
+def has_pods_of(live: Manifest, wished: Manifest) -> bool:
+    """Tell whether a Deployment's pods are made as a rendered one says."""
+    return read_hash(live["spec"]["template"]) == read_hash(wished["spec"]["template"])
 
 
 def find_own(child: Manifest | None, model: Manifest) -> Manifest | None:

@@ -15,11 +15,40 @@ class Settings(BaseSettings):
     runtime_images: Mapping[str, str] = Field(
         description="JSON: image of the serving runtime for each model format. The one for sklearn also serves models without a format.",
     )
+    namespaces: tuple[str, ...] = Field(
+        (), description="JSON: namespaces whose ScoringModels are served. Left out: all of the cluster."
+    )
+    capacity_advice: bool = Field(
+        True,
+        description="Tell in the status of each HardwareClass how many more replicas fit now. Watches all nodes and pods. Not with namespaces.",
+    )
+    class_rollout_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="When a hardware class changes, at most this share of its models roll out at the same time, and at least one.",
+    )
     workers: int = Field(8, ge=1, description="ScoringModels reconciled at the same time.")
     resync_seconds: float = Field(
         600.0,
         gt=0,
         description="Every so often all objects are listed and all models reconciled, whatever the watches said.",
+    )
+    network_policies: Literal["requested", "always"] = Field(
+        "requested",
+        description=(
+            "requested: a NetworkPolicy for models with spec.network. always: for all models; those without spec.network reach nothing but "
+            "DNS and their artifact's host."
+        ),
+    )
+    service_monitors: bool = Field(
+        True, description="Make a ServiceMonitor for each model where the cluster has that kind."
+    )
+    service_monitor_labels: Mapping[str, str] = Field(
+        {}, description="JSON: labels of the ServiceMonitors, by which a Prometheus chooses what it scrapes."
+    )
+    prometheus_address: str = Field(
+        "", description="URL of the Prometheus server from which KEDA reads the runtime's metrics for autoscaling."
     )
     health_port: int = Field(
         8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while the work loop moves."

@@ -18,6 +18,12 @@ ROLLING_OUT = "RollingOut"
 REPLICAS_UNAVAILABLE = "ReplicasUnavailable"
 LOAD_BALANCER_PENDING = "LoadBalancerPending"
 
+SCALING_INACTIVE = "ScalingInactive"
+"""Type of the condition that stands, while true, for an autoscaler that cannot work; Ready does not depend on it."""
+
+NO_REPLICAS = "No replicas, as asked for; scale up to get answers."
+NO_WORK = "No replicas while there is no work; the autoscaler starts one when there is."
+
 COMPLETE = "NewReplicaSetAvailable"
 """Reason of a Deployment's Progressing condition once the newest template has fully rolled out."""
 
@@ -33,6 +39,9 @@ class Observation:
     hardware_class: str | None = None
     problem: ModelProblem | None = None
     """What kept the model from being rendered or applied."""
+
+    scaling_problem: ModelProblem | None = None
+    """What keeps the load from choosing the number of replicas."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def build_status(observation: Observation, now: datetime.datetime) -> Manifest:
     known = observation.model.get("status", {})
     status = {
         "observedGeneration": observation.model["metadata"]["generation"],
-        "conditions": build_conditions(observation.model, verdict, now),
+        "conditions": build_conditions(observation, verdict, now),
         "url": find_url(observation.service),
         "replicas": replicas.existing,
         "readyReplicas": replicas.ready,
@@ -93,6 +102,13 @@ def count_replicas(deployment: Manifest | None) -> Replicas:
     )
 
 
+def is_progressing(deployment: Manifest | None) -> bool:
+    """Tell whether a Deployment's newest generation rolls out and has not been given up on."""
+    if deployment is None or count_replicas(deployment).is_rolled_out:
+        return False
+    return bool(find_condition(deployment, "Progressing").get("status") == "True")
+
+
 def judge(observation: Observation, replicas: Replicas) -> Verdict:
     """Return the summary. Never ready while the newest generation still rolls out; ready as long as one of its replicas answers."""
     if observation.problem is not None:
@@ -105,7 +121,7 @@ def judge(observation: Observation, replicas: Replicas) -> Verdict:
             if problem
             else Verdict("Unknown", ROLLING_OUT, f"{counts}; the newest generation is rolling out.")
         )
-    return judge_service(observation.service) or judge_replicas(replicas, counts, problem)
+    return judge_service(observation.service) or judge_replicas(observation, replicas, problem)
 
 
 def judge_service(service: Manifest | None) -> Verdict | None:
@@ -118,10 +134,12 @@ def judge_service(service: Manifest | None) -> Verdict | None:
     return None
 
 
-def judge_replicas(replicas: Replicas, counts: str, problem: ModelProblem | None) -> Verdict:
+def judge_replicas(observation: Observation, replicas: Replicas, problem: ModelProblem | None) -> Verdict:
     """Return the summary of a generation that has rolled out."""
+    counts = f"{replicas.ready} of {replicas.wished} replicas ready"
     if replicas.wished == 0:
-        return Verdict("True", SCALED_TO_ZERO, "No replicas, as asked for; scale up to get answers.")
+        is_scaled = observation.model["spec"].get("autoscaling") is not None
+        return Verdict("True", SCALED_TO_ZERO, NO_WORK if is_scaled else NO_REPLICAS)
     if replicas.ready == 0:
         return blame(problem) if problem else Verdict("False", REPLICAS_UNAVAILABLE, f"{counts}.")
     return Verdict("True", SERVING, f"{counts}." if problem is None else f"{counts}. {problem.message}")
@@ -132,20 +150,24 @@ def blame(problem: ModelProblem) -> Verdict:
     return Verdict("False", problem.reason, problem.message, problem.stalled)
 
 
-def build_conditions(model: Manifest, verdict: Verdict, now: datetime.datetime) -> list[Manifest]:
-    """Return Ready, and Reconciling or Stalled while they are true."""
-    wished = [("Ready", verdict.ready)]
+def build_conditions(observation: Observation, verdict: Verdict, now: datetime.datetime) -> list[Manifest]:
+    """Return Ready, and Reconciling, Stalled or ScalingInactive while they are true."""
+    said = (verdict.reason, verdict.message)
+    wished = [("Ready", verdict.ready, *said)]
     if verdict.reconciling:
-        wished.append(("Reconciling", "True"))
+        wished.append(("Reconciling", "True", *said))
     if verdict.stalled:
-        wished.append(("Stalled", "True"))
-    return [build_condition(model, condition_type, status, verdict, now) for condition_type, status in wished]
+        wished.append(("Stalled", "True", *said))
+    if observation.scaling_problem is not None:
+        wished.append(
+            (SCALING_INACTIVE, "True", observation.scaling_problem.reason, observation.scaling_problem.message)
+        )
+    return [complete_condition(observation.model, one, now) for one in wished]
 
 
-def build_condition(
-    model: Manifest, condition_type: str, status: str, verdict: Verdict, now: datetime.datetime
-) -> Manifest:
-    """Return one condition; its transition time moves only when its status does."""
+def complete_condition(model: Manifest, wished: tuple[str, str, str, str], now: datetime.datetime) -> Manifest:
+    """Return a condition of this type, status, reason and message; its transition time moves only when its status does."""
+    condition_type, status, reason, message = wished
     known = find_condition(model, condition_type)
     changed = known.get("status") != status
     return {
@@ -153,8 +175,8 @@ def build_condition(
         "status": status,
         "observedGeneration": model["metadata"]["generation"],
         "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else known["lastTransitionTime"],
-        "reason": verdict.reason,
-        "message": verdict.message,
+        "reason": reason,
+        "message": message,
     }
 
 
@@ -169,7 +191,15 @@ def find_url(service: Manifest | None) -> str | None:
     return next((f"http://[{host}]" if ":" in host else f"http://{host}" for host in hosts if host), None)
 
 
-def has_turned(before: Manifest, after: Manifest) -> bool:
-    """Tell whether Ready has another status or reason than before: worth an event."""
-    old, new = find_condition({"status": before}, "Ready"), find_condition({"status": after}, "Ready")
-    return (old.get("status"), old.get("reason")) != (new["status"], new["reason"])
+def find_turned(before: Manifest, after: Manifest) -> Manifest | None:
+    """Return the condition that is worth an event: Ready or ScalingInactive with another status or reason than before; else None."""
+    for condition_type in ("Ready", SCALING_INACTIVE):
+        old, new = (find_condition({"status": status}, condition_type) for status in (before, after))
+        if new and (old.get("status"), old.get("reason")) != (new["status"], new["reason"]):
+            return new
+    return None
+
+
+def is_warning(condition: Manifest) -> bool:
+    """Tell whether a condition says that something is wrong."""
+    return bool(condition["status"] == ("False" if condition["type"] == "Ready" else "True"))

@@ -57,7 +57,7 @@ class Batcher:
     """Lets at most `max_waiting` requests in behind the one that is scored, and scores first come, first served.
 
     Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch,
-    `end` is called when the device is lost for good.
+    `report_wait` the seconds that each request has waited for it, and `end` is called when the device is lost for good.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Batcher:
     ) -> None:
         self.limits = BatchLimits()
         self.report_batch = report_batch
+        self.report_wait: Callable[[float], None] = lambda _seconds: None
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
         self._end = end
@@ -78,6 +79,10 @@ class Batcher:
         self._queue: SimpleQueue[_Pending] = SimpleQueue()
         self._held: _Pending | None = None
         threading.Thread(target=self._score_batches, name="scoring", daemon=True).start()
+
+    def count_inside(self) -> int:
+        """Return how many requests are being answered or wait now."""
+        return self._inside
 
     def count_waiting(self) -> int:
         """Return how many requests wait now: those inside, being read or ready, but for one."""
@@ -119,6 +124,9 @@ class Batcher:
     def _score_batches(self) -> None:
         while True:
             batch = self._gather()
+            now = monotonic()
+            for pending in batch:
+                self.report_wait(now - pending.arrived)
             started = perf_counter()
             lost = _score_batch(batch)
             self._learn(len(batch), perf_counter() - started)

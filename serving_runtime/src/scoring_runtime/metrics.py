@@ -7,6 +7,7 @@ from scoring_runtime.model import ServedModel
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+WAIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
@@ -30,6 +31,17 @@ class Metrics:
             "scoring_batch_size", "Items scored at once.", buckets=BATCH_BUCKETS, registry=self.registry
         )
         batcher.report_batch = batches.observe
+        waits = Histogram(
+            "scoring_queue_wait_seconds",
+            "Time that a request, once read, has waited for the model.",
+            buckets=WAIT_BUCKETS,
+            registry=self.registry,
+        )
+        batcher.report_wait = waits.observe
+        inside = Gauge(
+            "scoring_requests_in_flight", "Requests that are being answered or wait.", registry=self.registry
+        )
+        inside.set_function(batcher.count_inside)
         waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
         waiting.set_function(batcher.count_waiting)
         self._load = Gauge(

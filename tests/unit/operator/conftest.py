@@ -30,7 +30,10 @@ def is_updating_golden(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    return Settings(runtime_images={"sklearn": "scoring-runtime:sklearn", "torch": "scoring-runtime:torch"})
+    return Settings(
+        runtime_images={"sklearn": "scoring-runtime:sklearn", "torch": "scoring-runtime:torch"},
+        prometheus_address="http://prometheus.monitoring:9090",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -53,14 +53,10 @@ def test_class_has_the_documented_defaults_when_only_resources_are_given(
         ({"autoscaling": {}}, "spec.autoscaling.maxReplicas"),
         ({"autoscaling": {"maxReplicas": 2, "metrics": []}}, "spec.autoscaling.metrics"),
         (
-            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "memory"}]}},
+            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "disk", "target": 1}]}},
             "spec.autoscaling.metrics.0.type",
         ),
-        (
-            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "cpu", "target": 0}]}},
-            "spec.autoscaling.metrics.0.target",
-        ),
-        ({"endpoint": {"type": "NodePort"}}, "spec.endpoint.type"),
+        ({"endpoint": {"type": "ExternalName"}}, "spec.endpoint.type"),
         ({"runtime": {"image": ""}}, "spec.runtime.image"),
         ({"runtime": {"env": [{"name": "1ST"}]}}, "spec.runtime.env.0.name"),
         ({"runtime": {"env": [{"name": "A", "value": 1}]}}, "spec.runtime.env.0.value"),
@@ -99,7 +95,7 @@ def test_parse_names_the_class_and_the_field_when_a_class_is_wrong(
 
 def test_parse_names_each_field_when_several_are_wrong(build_model: Callable[..., ScoringModel]) -> None:
     with pytest.raises(ModelProblem) as refused:
-        build_model(replicas=-1, endpoint={"type": "NodePort"})
+        build_model(replicas=-1, endpoint={"type": "ExternalName"})
     assert "spec.replicas: " in refused.value.message
     assert "; spec.endpoint.type: " in refused.value.message
 

@@ -10,7 +10,7 @@ import yaml
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
-from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, SERVICE
+from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE
 from scoring_operator.render import render_children
 from scoring_operator.settings import Settings
 
@@ -42,6 +42,85 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "autoscaled": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 35}, "replicas": 7}, {}),
+    "scaled-by-metrics-apis": (
+        {
+            "autoscaling": {
+                "maxReplicas": 9,
+                "metrics": [
+                    {"type": "memory", "target": 80},
+                    {"type": "pods", "name": "scoring_requests_in_flight", "target": 4},
+                    {"type": "external", "name": "queue_depth", "selector": {"queue": "faq"}, "target": "1500m"},
+                ],
+                "behavior": {
+                    "scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}], "tolerance": "50m"},
+                    "scaleDown": {"stabilizationWindowSeconds": 60, "selectPolicy": "Min"},
+                },
+            }
+        },
+        {},
+    ),
+    "scaled-by-keda": (
+        {
+            "autoscaling": {
+                "minReplicas": 0,
+                "maxReplicas": 9,
+                "metrics": [
+                    {"type": "cpu", "target": 70},
+                    {"type": "requestsInFlight", "target": 4},
+                    {"type": "queueWaitMilliseconds", "target": 50},
+                    {"type": "prometheus", "query": "sum(orders)", "serverAddress": "http://other:9090", "target": 10},
+                    {
+                        "type": "keda",
+                        "trigger": {
+                            "type": "kafka",
+                            "metadata": {"topic": "questions", "lagThreshold": "5"},
+                            "authenticationRef": {"name": "kafka"},
+                        },
+                    },
+                ],
+                "behavior": {"scaleDown": {"selectPolicy": "Disabled"}},
+                "keda": {"pollingInterval": 5, "cooldownPeriod": 60},
+            }
+        },
+        {},
+    ),
+    "claimed-devices-on-chosen-nodes": (
+        {"model": {"uri": "file:///m", "format": "torch"}},
+        {
+            "name": "dra",
+            "resourceClaim": {
+                "deviceClassName": "gpu.example.com",
+                "count": 2,
+                "selectors": ["device.attributes['gpu.example.com'].memory.compareTo(quantity('40Gi')) >= 0"],
+            },
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "Exists"}]}]
+                    }
+                }
+            },
+            "topologySpread": [{"topologyKey": "rack", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}],
+        },
+    ),
+    "behind-a-network-policy": (
+        {
+            "model": {"uri": "https://models.example.com:8443/faq.tar", "digest": DIGEST, "format": "sklearn"},
+            "endpoint": {
+                "type": "LoadBalancer",
+                "annotations": {"example.com/load-balancer-scheme": "internal"},
+                "loadBalancerClass": "example.com/internal",
+                "loadBalancerSourceRanges": ["10.0.0.0/8"],
+                "externalTrafficPolicy": "Local",
+            },
+            "network": {
+                "ingress": [{"namespace": "web", "podLabels": {"app": "shop"}}, {"cidr": "192.0.2.0/24"}],
+                "egress": [{"namespaceLabels": {"team": "data"}, "ports": [5432]}, {"podLabels": {"app": "cache"}}],
+            },
+            "runtime": {"serviceAccountName": "scoring"},
+        },
+        {},
+    ),
     "file-with-overrides": (
         {
             "model": {"uri": "file:///models/faq", "format": "sklearn"},
@@ -248,3 +327,90 @@ def test_manifests_are_plain_json(
     spec, hardware = CASES["gpu-class"]
     for body in render_children(build_model(**spec), build_class(**hardware), settings).values():
         assert json.loads(json.dumps(body)) == body
+
+
+def test_network_policy_lets_nobody_in_when_the_list_is_empty(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    policy = render_children(build_model(network={"ingress": []}), build_class(), settings)[NETWORK_POLICY]
+    assert policy is not None
+    assert (policy["spec"]["policyTypes"], policy["spec"]["ingress"]) == (["Ingress", "Egress"], [])
+
+
+def test_network_policy_of_every_model_when_the_operator_is_set_so(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    assert render_children(build_model(), build_class(), settings)[NETWORK_POLICY] is None
+    strict = settings.model_copy(update={"network_policies": "always"})
+    policy = render_children(build_model(), build_class(), strict)[NETWORK_POLICY]
+    assert policy is not None
+    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    assert (policy["spec"]["policyTypes"], policy["spec"]["egress"]) == (["Egress"], [{"ports": ports}])
+
+
+def test_disruption_budget_only_for_models_that_may_have_several_replicas(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    def has_budget(**spec: Any) -> bool:
+        return render_children(build_model(**spec), build_class(), settings)[DISRUPTION_BUDGET] is not None
+
+    assert not has_budget()
+    assert has_budget(replicas=2)
+    assert has_budget(autoscaling={"maxReplicas": 2})
+
+
+def test_scaling_never_changes_the_pods(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    templates = [
+        render_deployment_of(build_model(**spec), build_class(), settings)[0]["spec"]["template"]
+        for spec in ({}, {"replicas": 9}, {"autoscaling": {"maxReplicas": 2}})
+    ]
+    assert templates[0] == templates[1] == templates[2]
+
+
+@pytest.mark.parametrize(
+    ("format_", "variant", "image"),
+    [
+        ("torch", "cuda", "torch:cuda"),
+        ("torch", "rocm", "torch:cpu"),
+        ("torch", None, "torch:cpu"),
+        ("keras", "cuda", "tensorflow:cuda"),
+        ("sklearn", "cuda", "sklearn:cpu"),
+    ],
+)
+def test_image_is_the_variant_of_the_class_where_there_is_one(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    format_: str,
+    variant: str | None,
+    image: str,
+) -> None:
+    images = {f"{name}{end}": f"{name}:{end[1:] or 'cpu'}" for name in ("torch", "tensorflow") for end in ("", "-cuda")}
+    settings = Settings(runtime_images={**images, "sklearn": "sklearn:cpu"})
+    source = {"uri": "file:///m", "format": format_, "digest": DIGEST}
+    deployment, _ = render_deployment_of(build_model(model=source), build_class(imageVariant=variant), settings)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+
+def test_changed_claim_rolls_the_pods(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    one, two = (
+        render_deployment_of(
+            build_model(),
+            build_class(resourceClaim={"deviceClassName": "gpu.example.com", "count": count}),
+            settings,
+        )[0]["spec"]["template"]
+        for count in (1, 2)
+    )
+    assert one["metadata"]["annotations"] != two["metadata"]["annotations"]
+
+
+def test_render_says_what_to_do_when_no_prometheus_is_known(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    model = build_model(autoscaling={"maxReplicas": 2, "metrics": [{"type": "requestsPerSecond", "target": 50}]})
+    nowhere = settings.model_copy(update={"prometheus_address": ""})
+    with pytest.raises(ModelProblem, match=r"requestsPerSecond is read from Prometheus, .* set serverAddress"):
+        render_children(model, build_class(), nowhere)

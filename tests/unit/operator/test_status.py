@@ -6,7 +6,7 @@ import pytest
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
-from scoring_operator.status import Observation, build_status, find_url, has_turned
+from scoring_operator.status import Observation, build_status, find_turned, find_url, is_warning
 
 Build = Callable[..., Manifest]
 
@@ -249,7 +249,8 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
         return {"conditions": [{"type": "Ready", "status": ready_status, "reason": ready_reason, "message": "any"}]}
 
     known = describe(*before) if isinstance(before, tuple) else before
-    assert has_turned(known, describe(status, reason)) is turned
+    after = describe(status, reason)
+    assert find_turned(known, after) == (after["conditions"][0] if turned else None)
 
 
 @pytest.mark.parametrize(
@@ -263,3 +264,37 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 def test_url_is_right_for_every_address_of_a_load_balancer(entries: list[Manifest], url: str | None) -> None:
     service = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": entries}}}
     assert find_url(service) == url
+
+
+UNSCALED = ModelProblem("KedaNotInstalled", "A metric needs KEDA.")
+
+
+def test_scaling_that_does_not_work_stands_beside_ready_and_leaves_it_true(
+    build_body: Build, build_deployment: Build
+) -> None:
+    observation = Observation(build_body(), build_deployment(), SERVICE, scaling_problem=UNSCALED)
+    ready, scaling = build_status(observation, NOW)["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "True", "Serving")
+    assert (scaling["type"], scaling["status"], scaling["reason"], scaling["message"]) == (
+        "ScalingInactive",
+        "True",
+        "KedaNotInstalled",
+        "A metric needs KEDA.",
+    )
+
+
+def test_scaling_that_stops_working_is_worth_an_event(build_body: Build, build_deployment: Build) -> None:
+    works = build_status(Observation(build_body(), build_deployment(), SERVICE), NOW)
+    fails = build_status(
+        Observation(build_body(status=works), build_deployment(), SERVICE, scaling_problem=UNSCALED), NOW
+    )
+    assert find_turned(works, fails) == fails["conditions"][1]
+    assert is_warning(fails["conditions"][1])
+    assert find_turned(fails, works) is None
+
+
+def test_scaled_to_zero_by_the_autoscaler_says_who_starts_a_replica(build_body: Build, build_deployment: Build) -> None:
+    body = build_body(autoscaling={"minReplicas": 0, "maxReplicas": 3})
+    (ready,) = build_status(Observation(body, build_deployment(0), SERVICE), NOW)["conditions"]
+    assert (ready["status"], ready["reason"]) == ("True", "ScaledToZero")
+    assert ready["message"] == "No replicas while there is no work; the autoscaler starts one when there is."

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, POD, SERVICE, Key
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, NODE, POD, SCALED_OBJECT, SERVICE, Key, Kind
 from scoring_operator.store import REMEMBERED_DELETIONS, Store
 
 
@@ -15,6 +15,12 @@ def build(version: int, name: str = "faq", uid: str = "1", namespace: str | None
 def read_version(store: Store, name: str = "faq") -> int | None:
     body = store.get(DEPLOYMENT, "team", name)
     return None if body is None else int(body["metadata"]["resourceVersion"])
+
+
+def replace(store: Store, kind: Kind, bodies: list[Manifest], resource_version: str) -> None:
+    """Take over a full list that comes in one part."""
+    with store.replacing(kind) as replacement:
+        replacement.add(bodies, resource_version)
 
 
 @pytest.fixture
@@ -81,7 +87,7 @@ def test_echo_of_a_write_is_no_news(store: Store) -> None:
 
 def test_list_read_before_a_deletion_does_not_bring_the_object_back(store: Store) -> None:
     store.remove(DEPLOYMENT, build(11))
-    store.replace(DEPLOYMENT, [build(10)], "10")
+    replace(store, DEPLOYMENT, [build(10)], "10")
     assert read_version(store) is None
 
 
@@ -99,32 +105,32 @@ def test_late_deletion_leaves_the_object_that_was_created_since(store: Store) ->
 
 def test_full_list_replaces_what_was_known(store: Store) -> None:
     store.put(DEPLOYMENT, build(11, "gone", "2"))
-    store.replace(DEPLOYMENT, [build(15), build(16, "new", "3")], "20")
+    replace(store, DEPLOYMENT, [build(15), build(16, "new", "3")], "20")
     assert read_version(store) == 15
     assert read_version(store, "gone") is None
     assert read_version(store, "new") == 16
 
 
 def test_full_list_keeps_the_object_it_shows_unchanged(store: Store) -> None:
-    store.replace(DEPLOYMENT, [build(10)], "20")
+    replace(store, DEPLOYMENT, [build(10)], "20")
     assert read_version(store) == 10
 
 
 def test_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
     store.put(DEPLOYMENT, build(30))
     store.put(DEPLOYMENT, build(31, "new", "2"))
-    store.replace(DEPLOYMENT, [build(10)], "20")
+    replace(store, DEPLOYMENT, [build(10)], "20")
     assert read_version(store) == 30
     assert read_version(store, "new") == 31
 
 
 def test_full_list_leaves_other_kinds_alone(store: Store) -> None:
-    store.replace(SERVICE, [], "20")
+    replace(store, SERVICE, [], "20")
     assert read_version(store) == 10
 
 
 def test_empty_list_empties_the_kind(store: Store) -> None:
-    store.replace(DEPLOYMENT, [], "20")
+    replace(store, DEPLOYMENT, [], "20")
     assert store.select(DEPLOYMENT) == []
 
 
@@ -160,3 +166,57 @@ def test_remembered_deletions_are_bounded_and_the_newest_are_kept(store: Store) 
         store.remove(DEPLOYMENT, build(12, uid=f"old-{number}"))
     assert not store.put(DEPLOYMENT, build(11, uid=f"old-{REMEMBERED_DELETIONS + 4}"))
     assert read_version(store) == 10
+
+
+def test_list_that_breaks_off_leaves_what_is_known(store: Store) -> None:
+    def take_over_the_first_part() -> None:
+        with store.replacing(DEPLOYMENT) as replacement:
+            replacement.add([build(15, "new", "2")], "20")
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        take_over_the_first_part()
+    assert (read_version(store), read_version(store, "new")) == (10, 15)
+
+
+def test_list_in_parts_counts_as_one(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "gone", "9"))
+    with store.replacing(DEPLOYMENT) as replacement:
+        replacement.add([build(10)], "20")
+        replacement.add([build(15, "new", "2")], "20")
+    assert [read_version(store, name) for name in ("faq", "new", "gone")] == [10, 15, None]
+
+
+def test_pods_of_others_keep_only_what_tells_their_requests() -> None:
+    store = Store()
+    resources = {"requests": {"cpu": "1"}}
+    containers = [{"name": "app", "image": "app:1", "resources": resources}]
+    spec = {"nodeName": "node", "containers": containers, "volumes": [{"name": "secret"}]}
+    store.put(POD, {**build(1), "spec": spec, "status": {"phase": "Running", "podIP": "10.0.0.1"}})
+    kept = store.get(POD, "team", "faq")
+    assert kept is not None
+    assert kept["spec"] == {"nodeName": "node", "containers": [{"resources": resources}]}
+    assert kept["status"] == {"phase": "Running", "conditions": []}
+
+
+def test_nodes_keep_only_what_tells_their_room() -> None:
+    store = Store()
+    taints = [{"key": "gpu", "effect": "NoSchedule"}]
+    conditions = [{"type": "Ready", "status": "True", "lastHeartbeatTime": "now"}, {"type": "Other", "status": "True"}]
+    status = {"allocatable": {"cpu": "4"}, "images": [{"names": ["app:1"]}], "conditions": conditions}
+    store.put(NODE, {**build(1, namespace=None), "spec": {"taints": taints, "podCIDR": "x"}, "status": status})
+    kept = store.get(NODE, None, "faq")
+    assert kept is not None
+    assert kept["spec"] == {"taints": taints}
+    assert kept["status"] == {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def test_kind_that_is_no_longer_served_is_forgotten() -> None:
+    store = Store()
+    assert store.is_served(DEPLOYMENT)
+    assert not store.is_served(SCALED_OBJECT)
+    assert store.serve(frozenset({SCALED_OBJECT}))
+    assert not store.serve(frozenset({SCALED_OBJECT}))
+    store.put(SCALED_OBJECT, build(1))
+    assert store.serve(frozenset())
+    assert store.select(SCALED_OBJECT) == []

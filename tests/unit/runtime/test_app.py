@@ -153,6 +153,7 @@ def test_the_probes_and_the_version_describe_the_model(faq_client: FlaskClient) 
 
 
 def test_scoring_requests_are_counted_by_status_and_probes_are_not(faq_client: FlaskClient) -> None:
+    before = faq_client.get("/metrics").text.splitlines()
     faq_client.post("/score", json=QUESTION)
     faq_client.post("/score", json=QUESTION)
     faq_client.post("/score", json={})
@@ -165,6 +166,10 @@ def test_scoring_requests_are_counted_by_status_and_probes_are_not(faq_client: F
     assert 'scoring_requests_total{code="400"} 1.0' in lines
     assert "scoring_request_duration_seconds_count 3.0" in lines
     assert "scoring_queue_waiting 0.0" in lines
+    assert "scoring_requests_in_flight 0.0" in lines
+    # What warmed the model up has waited too.
+    assert "scoring_queue_wait_seconds_count 1.0" in before
+    assert "scoring_queue_wait_seconds_count 3.0" in lines
     assert any(line.startswith("scoring_model_load_seconds ") and not line.endswith(" 0.0") for line in lines)
     assert any(line.startswith("scoring_model_info{") and 'name="small-faq"' in line for line in lines)
 
@@ -259,6 +264,7 @@ def test_a_full_queue_refuses_new_requests_while_earlier_ones_are_answered(
         while "scoring_queue_waiting 2.0" not in app.test_client().get("/metrics").text:
             assert monotonic() < deadline
 
+        assert "scoring_requests_in_flight 3.0" in app.test_client().get("/metrics").text
         refused = post(3)
         expect_error(refused, 503, "Overloaded", "2 requests wait for the model already: try again later.")
         assert refused.headers["Retry-After"] == "1"

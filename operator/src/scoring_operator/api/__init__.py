@@ -4,18 +4,26 @@ The CRDs in crds/ are generated from these (see `crds`): a field, its default, i
 and only here.
 """
 
+from scoring_operator.api.autoscaling import Autoscaling, Metric
 from scoring_operator.api.base import API_VERSION, GROUP, VERSION, Manifest, Resources, cel, describe_fields
-from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec
-from scoring_operator.api.scoring_model import ModelSource, ScoringModel, ScoringModelSpec, ScoringModelStatus
+from scoring_operator.api.endpoint import Network, Peer
+from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec, HardwareClassStatus
+from scoring_operator.api.model_source import ModelSource
+from scoring_operator.api.scoring_model import ScoringModel, ScoringModelSpec, ScoringModelStatus
 
 __all__ = [
     "API_VERSION",
     "GROUP",
     "VERSION",
+    "Autoscaling",
     "HardwareClass",
     "HardwareClassSpec",
+    "HardwareClassStatus",
     "Manifest",
+    "Metric",
     "ModelSource",
+    "Network",
+    "Peer",
     "Resources",
     "ScoringModel",
     "ScoringModelSpec",

@@ -1,10 +1,13 @@
 """The Deployment: the serving runtime's pods, with the environment that docs/runtime-contract.md describes."""
 
-from scoring_operator.api import HardwareClass, HardwareClassSpec, Manifest, ScoringModel
+from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
-from scoring_operator.render.metadata import add_hash, render_labels, render_object, render_selector
+from scoring_operator.render.claim_template import CLAIM, render_claim_template
+from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
+from scoring_operator.render.placement import render_placement
 from scoring_operator.render.resources import count_threads, merge_resources
+from scoring_operator.render.service_account import choose_service_account
 from scoring_operator.settings import Settings
 
 RUNTIME_PORT = 8080
@@ -17,6 +20,13 @@ FORMAT_OF_IMAGE_WITHOUT_FORMAT = "sklearn"
 # Formats that another format's image serves too, unless they are given one of their own.
 IMAGES_SHARED = {"keras": "tensorflow", "python": "sklearn"}
 GRACE_SECONDS = 60
+CLAIM_HASH_ANNOTATION = f"{GROUP}/claim-hash"
+SCRAPE_ANNOTATIONS = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(RUNTIME_PORT),
+    "prometheus.io/path": "/metrics",
+}
+"""What a Prometheus without the Prometheus operator's kinds goes by, as its documented configuration does."""
 
 
 def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
@@ -28,7 +38,10 @@ def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Se
         "selector": {"matchLabels": render_selector(model)},
         "strategy": render_strategy(hardware),
         "template": add_hash(
-            {"metadata": {"labels": render_labels(model)}, "spec": render_pod_spec(model, hardware, settings)}
+            {
+                "metadata": {"labels": render_labels(model), "annotations": render_annotations(model, hardware)},
+                "spec": render_pod_spec(model, hardware, settings),
+            }
         ),
     }
     if model.spec.autoscaling is None:
@@ -36,12 +49,18 @@ def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Se
     return render_object(DEPLOYMENT, model, spec)
 
 
+def render_annotations(model: ScoringModel, hardware: HardwareClass) -> dict[str, str]:
+    """Return the pods' annotations; with the hash of their claim, since pods only name its template and would not follow a change of it."""
+    claim = render_claim_template(model, hardware)
+    return {**SCRAPE_ANNOTATIONS, **({CLAIM_HASH_ANNOTATION: compute_hash(claim)} if claim else {})}
+
+
 def render_strategy(hardware: HardwareClass) -> Manifest:
     """Return the update strategy: a new replica comes before an old one goes.
 
-    With an accelerator it is the other way round, since none may be free for a new one while the old ones hold theirs.
+    With devices it is the other way round, since none may be free for a new one while the old ones hold theirs.
     """
-    surge, unavailable = (0, 1) if hardware.spec.accelerator else ("25%", 0)
+    surge, unavailable = (0, 1) if hardware.spec.has_devices else ("25%", 0)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
 
 
@@ -51,27 +70,18 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
     volumes: list[Manifest] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     if claim:
         volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+    claims = {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": model.name}]}
     return {
+        "serviceAccountName": choose_service_account(model),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [render_container(model, hardware, settings)],
         "volumes": volumes,
-        **render_placement(hardware.spec),
+        **(claims if hardware.spec.resource_claim else {}),
+        **render_placement(model, hardware.spec),
     }
-
-
-def render_placement(hardware: HardwareClassSpec) -> Manifest:
-    """Return the pod's fields that decide on which nodes it runs and how; only those that the class names."""
-    tolerations = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in hardware.tolerations]
-    placement = {
-        "nodeSelector": dict(hardware.node_selector or {}),
-        "tolerations": tolerations,
-        "runtimeClassName": hardware.runtime_class_name,
-        "priorityClassName": hardware.priority_class_name,
-    }
-    return {name: value for name, value in placement.items() if value}
 
 
 def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
@@ -85,7 +95,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "imagePullPolicy": "IfNotPresent",
         "env": render_environment(model, hardware),
         "ports": render_ports(model),
-        "resources": merge_resources(model, hardware),
+        "resources": render_resources(model, hardware),
         "readinessProbe": render_probe("/readyz", period_seconds=2, failures=2),
         "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
         "securityContext": {
@@ -96,6 +106,14 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
+
+
+def render_resources(model: ScoringModel, hardware: HardwareClass) -> Manifest:
+    """Return requests and limits, and the claim of devices that a DRA driver gives."""
+    resources: Manifest = {**merge_resources(model, hardware)}
+    if hardware.spec.resource_claim:
+        resources["claims"] = [{"name": CLAIM}]
+    return resources
 
 
 def render_ports(model: ScoringModel) -> list[Manifest]:
@@ -132,12 +150,16 @@ def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Man
 
 
 def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> str:
-    """Return the runtime's image: the model's own, else the class's, else the operator's for the format."""
+    """Return the runtime's image: the model's own, else the class's, else the operator's for the format and the class's variant."""
     wished = model.spec.runtime.image or hardware.spec.image
     if wished:
         return wished
     name = model.spec.model.format or FORMAT_OF_IMAGE_WITHOUT_FORMAT
-    image = settings.runtime_images.get(name) or settings.runtime_images.get(IMAGES_SHARED.get(name, name))
+    names = (name, IMAGES_SHARED.get(name, name))
+    variant = hardware.spec.image_variant
+    variants = [f"{one}-{variant}" for one in names] if variant else []
+    images = settings.runtime_images
+    image = next((images[one] for one in (*variants, *names) if one in images), None)
     if image is None:
         raise ModelProblem(
             "InvalidSpec",

@@ -8,7 +8,12 @@ from scoring_operator.kinds import HASH_ANNOTATION, MANAGED_BY_LABEL, MANAGER, M
 
 
 def render_object(kind: Kind, model: ScoringModel, spec: Manifest) -> Manifest:
-    """Return a child of the model: named like it, labelled, owned and thus deleted with it."""
+    """Return a child of the model with a spec."""
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": render_metadata(model), "spec": spec}
+
+
+def render_metadata(model: ScoringModel) -> Manifest:
+    """Return the metadata of a child: named like the model, labelled, owned and thus deleted with it."""
     owner = {
         "apiVersion": API_VERSION,
         "kind": SCORING_MODEL.name,
@@ -17,13 +22,12 @@ def render_object(kind: Kind, model: ScoringModel, spec: Manifest) -> Manifest:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    metadata = {
+    return {
         "name": model.name,
         "namespace": model.namespace,
         "labels": render_labels(model),
         "ownerReferences": [owner],
     }
-    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
 
 
 def render_labels(model: ScoringModel) -> dict[str, str]:
@@ -46,7 +50,11 @@ def add_hash(body: Manifest) -> Manifest:
 
     A field that is no longer rendered changes it, although the live object lacks nothing.
     """
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     metadata = body["metadata"]
-    annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}
+    annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: compute_hash(body)}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def compute_hash(body: Manifest) -> str:
+    """Return 16 hexadecimal digits that change with anything in the manifest."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

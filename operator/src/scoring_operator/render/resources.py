@@ -33,3 +33,8 @@ def count_threads(model: ScoringModel, hardware: HardwareClass) -> int | None:
         return hardware.spec.threads
     cpu = merge_resources(model, hardware)["limits"].get("cpu")
     return None if cpu is None else max(1, math.ceil(min(parse_quantity(cpu), MAX_THREADS)))
+
+
+def format_number(quantity: int | str) -> str:
+    """Return a quantity as a plain decimal number, for those who do not read quantities: 1500m as 1.5."""
+    return f"{parse_quantity(quantity).normalize():f}"

@@ -13,4 +13,14 @@ def render_service(model: ScoringModel) -> Manifest:
     endpoint = model.spec.endpoint
     numbers = {"http": SERVICE_PORT, **({"grpc": GRPC_SERVICE_PORT} if endpoint.grpc else {})}
     ports = [{"name": name, "port": port, "targetPort": name, "protocol": "TCP"} for name, port in numbers.items()]
-    return render_object(SERVICE, model, {"type": endpoint.type, "selector": render_selector(model), "ports": ports})
+    outside = {
+        "loadBalancerClass": endpoint.load_balancer_class,
+        "loadBalancerSourceRanges": endpoint.load_balancer_source_ranges and list(endpoint.load_balancer_source_ranges),
+        "externalTrafficPolicy": endpoint.external_traffic_policy,
+    }
+    given = {name: value for name, value in outside.items() if value is not None}
+    spec = {"type": endpoint.type, "selector": render_selector(model), "ports": ports, **given}
+    body = render_object(SERVICE, model, spec)
+    if endpoint.annotations:
+        body["metadata"]["annotations"] = dict(endpoint.annotations)
+    return body

@@ -1,0 +1,100 @@
+"""Capacity advice: keeps the status of each HardwareClass true, which tells how many more replicas would fit now.
+
+A change of a node, pod or class only marks the advice as old; a while later one computation serves all changes, and only a status that
+differs is written.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+
+from scoring_operator.api import HardwareClass, Manifest
+from scoring_operator.capacity import FINISHED, Room, find_room, sum_by_node
+from scoring_operator.cluster import Cluster
+from scoring_operator.errors import ClusterError, ModelProblem
+from scoring_operator.kinds import HARDWARE_CLASS, MODEL_LABEL, NODE, POD, SCORING_MODEL
+from scoring_operator.rollouts import Rollouts
+from scoring_operator.store import Store
+
+PAUSE_SECONDS = 5.0
+"""Between two computations at least, so that a thousand new pods do not lead to a thousand writes."""
+
+COUNTED = ("models", "replicas", "pending", "rolling", "waiting")
+"""Fields of the status that count models or replicas."""
+
+logger = logging.getLogger(__name__)
+
+
+class Adviser:
+    """Writes the status of hardware classes."""
+
+    def __init__(self, cluster: Cluster, store: Store, rollouts: Rollouts) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._rollouts = rollouts
+        self._is_old = asyncio.Event()
+
+    def mark(self) -> None:
+        """Take note that something has changed that the advice depends on."""
+        self._is_old.set()
+
+    async def run_forever(self) -> None:
+        """Advise whenever something has changed; what cannot be written is tried again."""
+        while True:
+            await self._is_old.wait()
+            self._is_old.clear()
+            try:
+                await self.advise()
+            except ClusterError as error:
+                logger.warning("Capacity not told: %s", error)
+                self.mark()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def advise(self) -> None:
+        """Write the status of each class whose numbers have changed. Raises ClusterError."""
+        used = sum_by_node(self._store.select(POD))
+        nodes = self._store.select(NODE)
+        counts = self._count()
+        for body in self._store.select(HARDWARE_CLASS):
+            status = describe_class(body, counts, find_class_room(body, nodes, used))
+            if status != body.get("status", {}):
+                answer = await self._cluster.write_status(HARDWARE_CLASS, body, status)
+                self._store.put(HARDWARE_CLASS, answer)
+
+    def _count(self) -> dict[str, Counter[str]]:
+        """Return by field of the status how many there are of each class."""
+        counts: dict[str, Counter[str]] = {word: Counter() for word in COUNTED}
+        class_of: dict[tuple[str, str], str] = {}
+        for body in self._store.select(SCORING_MODEL):
+            name = body.get("status", {}).get("hardwareClass")
+            if name is not None:
+                class_of[body["metadata"]["namespace"], body["metadata"]["name"]] = name
+                counts["models"][name] += 1
+        for pod in self._store.select(POD):
+            model = pod["metadata"].get("labels", {}).get(MODEL_LABEL)
+            name = class_of.get((pod["metadata"]["namespace"], model))
+            if name is not None and pod.get("status", {}).get("phase") not in FINISHED:
+                counts["replicas" if pod["spec"].get("nodeName") else "pending"][name] += 1
+        for name in counts["models"]:
+            counts["rolling"][name], counts["waiting"][name] = self._rollouts.count(name)
+        return counts
+
+
+def describe_class(body: Manifest, counts: dict[str, Counter[str]], room: Room | None) -> Manifest:
+    """Return the status of a class; without a capacity where none can be told."""
+    name = body["metadata"]["name"]
+    status: Manifest = {
+        "observedGeneration": body["metadata"]["generation"],
+        **{word: by_class[name] for word, by_class in counts.items()},
+    }
+    if room is not None:
+        status["capacity"], status["nodes"] = room.capacity, room.nodes
+    return status
+
+
+def find_class_room(body: Manifest, nodes: list[Manifest], used: dict[str, dict[str, float]]) -> Room | None:
+    """Return the room for a class as the API server has it; None where it is wrong, which its models tell, or nothing can be told."""
+    try:
+        return find_room(HardwareClass.parse(body), nodes, used)
+    except ModelProblem:
+        return None

@@ -1,0 +1,156 @@
+"""How many more replicas of a hardware class the cluster's nodes would take now: pure arithmetic over nodes and what pods request.
+
+It follows the scheduler in what is counted: requests, numbers of pods, node selectors, required node affinity, taints, cordons.
+Preferences, spread and affinity between pods are left out: they move replicas, or make the number an upper bound.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kubernetes.utils.quantity import parse_quantity
+
+from scoring_operator.api import HardwareClass, Manifest
+
+PODS = "pods"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+BLOCKING_EFFECTS = {"NoSchedule", "NoExecute"}
+FINISHED = {"Succeeded", "Failed"}
+
+Amounts = Mapping[str, float]
+"""Quantities by resource in base units: cores, bytes, devices."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a class could still get: replicas that fit, and the nodes that suit it."""
+
+    capacity: int
+    nodes: int
+
+
+@lru_cache(maxsize=4096)
+def read_amount(quantity: int | str) -> float:
+    """Return a quantity in base units."""
+    return float(parse_quantity(quantity))
+
+
+def sum_requests(pod: Manifest) -> dict[str, float]:
+    """Return what the scheduler counts for a pod: the sum of its containers' requests, or what an init container needs if that is more."""
+    total: dict[str, float] = {PODS: 1.0}
+    for container in pod["spec"].get("containers") or []:
+        for name, quantity in (container.get("resources", {}).get("requests") or {}).items():
+            total[name] = total.get(name, 0.0) + read_amount(quantity)
+    for container in pod["spec"].get("initContainers") or []:
+        for name, quantity in (container.get("resources", {}).get("requests") or {}).items():
+            total[name] = max(total.get(name, 0.0), read_amount(quantity))
+    for name, quantity in (pod["spec"].get("overhead") or {}).items():
+        total[name] = total.get(name, 0.0) + read_amount(quantity)
+    return total
+
+
+def sum_by_node(pods: Iterable[Manifest]) -> dict[str, dict[str, float]]:
+    """Return what the pods of each node request together; those that have ended or have no node yet count nowhere."""
+    used: dict[str, dict[str, float]] = {}
+    for pod in pods:
+        node = pod["spec"].get("nodeName")
+        if node and pod.get("status", {}).get("phase") not in FINISHED:
+            total = used.setdefault(node, {})
+            for name, amount in sum_requests(pod).items():
+                total[name] = total.get(name, 0.0) + amount
+    return used
+
+
+def find_room(hardware: HardwareClass, nodes: Sequence[Manifest], used: Mapping[str, Amounts]) -> Room | None:
+    """Return the room for more replicas of a class; None where it depends on devices that no node counts (resourceClaim)."""
+    if hardware.spec.resource_claim is not None:
+        return None
+    asked = find_request(hardware)
+    suitable = [node for node in nodes if suits(node, hardware)]
+    return Room(
+        sum(count_fits(node, asked, used.get(node["metadata"]["name"], {})) for node in suitable), len(suitable)
+    )
+
+
+def find_request(hardware: HardwareClass) -> dict[str, float]:
+    """Return what one replica of the class requests; a limit without a request counts as one, as Kubernetes has it."""
+    resources = hardware.spec.resources
+    asked = {PODS: 1.0}
+    for amounts in (resources.limits or {}, resources.requests or {}):
+        asked.update({name: read_amount(quantity) for name, quantity in amounts.items()})
+    if hardware.spec.accelerator is not None:
+        asked[hardware.spec.accelerator.resource] = float(hardware.spec.accelerator.count)
+    return asked
+
+
+def count_fits(node: Manifest, asked: Amounts, used: Amounts) -> int:
+    """Return how many more replicas one node takes."""
+    allocatable = node.get("status", {}).get("allocatable") or {}
+    fits = (
+        int((read_amount(allocatable.get(name, 0)) - used.get(name, 0.0) + 1e-9) // amount)
+        for name, amount in asked.items()
+        if amount > 0
+    )
+    return max(0, min(fits, default=0))
+
+
+def suits(node: Manifest, hardware: HardwareClass) -> bool:
+    """Tell whether replicas of the class may run on a node, room aside."""
+    labels = node["metadata"].get("labels") or {}
+    selector = hardware.spec.node_selector or {}
+    return (
+        is_ready(node)
+        and all(labels.get(name) == value for name, value in selector.items())
+        and fulfils_affinity(labels, hardware)
+        and all(is_tolerated(taint, hardware) for taint in list_taints(node))
+    )
+
+
+def is_ready(node: Manifest) -> bool:
+    """Tell whether the node reports itself ready; one without a word about it counts as ready."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return all(condition["status"] == "True" for condition in conditions if condition["type"] == "Ready")
+
+
+def list_taints(node: Manifest) -> list[Manifest]:
+    """Return the taints that keep pods away."""
+    spec = node.get("spec") or {}
+    taints = [taint for taint in spec.get("taints") or [] if taint.get("effect") in BLOCKING_EFFECTS]
+    return [*taints, UNSCHEDULABLE_TAINT] if spec.get("unschedulable") else taints
+
+
+def is_tolerated(taint: Manifest, hardware: HardwareClass) -> bool:
+    """Tell whether the class tolerates a taint, as Kubernetes matches them."""
+    return any(
+        (toleration.key is None or toleration.key == taint["key"])
+        and (toleration.effect is None or toleration.effect == taint["effect"])
+        and (toleration.operator == "Exists" or (toleration.value or "") == taint.get("value", ""))
+        for toleration in hardware.spec.tolerations
+    )
+
+
+def fulfils_affinity(labels: Mapping[str, str], hardware: HardwareClass) -> bool:
+    """Tell whether a node's labels fulfil one of the terms of the class's required node affinity, if it has any."""
+    affinity = hardware.spec.affinity
+    required = (affinity.node_affinity or {} if affinity else {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    return any(
+        all(matches(labels, expression) for expression in term.get("matchExpressions") or [])
+        for term in required.get("nodeSelectorTerms") or []
+    )
+
+
+def matches(labels: Mapping[str, str], expression: Manifest) -> bool:
+    """Tell whether labels match one expression of a node selector."""
+    value, values = labels.get(expression["key"]), expression.get("values") or []
+    operators: Mapping[str, Callable[[], bool]] = {
+        "In": lambda: value in values,
+        "NotIn": lambda: value not in values,
+        "Exists": lambda: value is not None,
+        "DoesNotExist": lambda: value is None,
+        "Gt": lambda: value is not None and int(value) > int(values[0]),
+        "Lt": lambda: value is not None and int(value) < int(values[0]),
+    }
+    return operators[expression["operator"]]()

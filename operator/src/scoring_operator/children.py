@@ -1,0 +1,127 @@
+"""Brings a model's children to what is rendered: writes only what differs, and never touches what belongs to somebody else."""
+
+import logging
+
+from scoring_operator.api import Manifest, ScoringModel
+from scoring_operator.cluster import Cluster
+from scoring_operator.differences import Difference, find_differences
+from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, SCORING_MODEL, Key, Kind
+from scoring_operator.store import Store
+
+NAME_TAKEN = "NameTaken"
+HANDOVER = f"{MANAGER}-handover"
+
+logger = logging.getLogger(__name__)
+
+
+class Children:
+    """The children of all models, as the API server has them."""
+
+    def __init__(self, cluster: Cluster, store: Store) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._accepted: dict[tuple[Kind, Key], tuple[Difference, ...]] = {}
+
+    async def apply(self, key: Key, model: ScoringModel, rendered: dict[Kind, Manifest | None]) -> bool:
+        """Write each child that differs from what is rendered, and delete those rendered as None; return whether any was written.
+
+        What goes, goes first, so that two autoscalers never have the same Deployment. Kinds that are not named are left alone.
+        Raises ModelProblem when a name is taken, and ClusterError.
+        """
+        written = False
+        for kind in (kind for kind, wished in rendered.items() if wished is None):
+            written |= await self._remove(kind, model)
+        for kind, wished in rendered.items():
+            if wished is not None and self._store.is_served(kind):
+                written |= await self._apply(kind, key, model, wished)
+        return written
+
+    def forget(self, key: Key) -> None:
+        """Forget what was remembered of a model that is gone."""
+        for kind in CHILDREN:
+            self._accepted.pop((kind, key), None)
+
+    async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
+        """Return a child as it is; raises ModelProblem when another owner has an object of its name.
+
+        One that is not in the store may still exist, without our label; the API server knows.
+        """
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None:
+            live = await self._cluster.get(kind, model.namespace, model.name)
+        if live is not None and not is_controlled(live, model):
+            raise describe_taken_name(kind, live, model)
+        return live
+
+    async def _remove(self, kind: Kind, model: ScoringModel) -> bool:
+        """Delete a child that is no longer wished; an object of its name that is not ours is nobody's business."""
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None or not is_controlled(live, model):
+            return False
+        await self._cluster.delete(kind, live)
+        self._store.remove(kind, live)
+        return True
+
+    async def _apply(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
+        live = await self._find(kind, model)
+        if live is not None and not is_asleep(kind, live, model):
+            differences = find_differences(live, wished)
+            if not differences or differences == self._accepted.get((kind, key)):
+                return False
+            logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences))
+            if kind.is_immutable:
+                await self._cluster.delete(kind, live)
+                self._store.remove(kind, live)
+        if kind is DEPLOYMENT and live is not None and model.spec.autoscaling is not None:
+            await self._hand_over_replicas(live, model.spec.autoscaling.min_replicas)
+        answer = await self._cluster.apply(kind, wished)
+        self._store.put(kind, answer)
+        self._accept((kind, key), find_differences(answer, wished))
+        return True
+
+    def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
+        """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""
+        if differences:
+            paths = ", ".join(path for path, _ in differences)  # Not the values: they may be secret.
+            logger.warning("The cluster changes what is applied to %s %s: %s", child[0].name, child[1], paths)
+            self._accepted[child] = differences
+        else:
+            self._accepted.pop(child, None)
+
+    async def _hand_over_replicas(self, live: Manifest, least: int) -> None:
+        """Let go of spec.replicas without losing its value: a field that its only owner no longer applies falls back to 1.
+
+        0 becomes the least number: Kubernetes' autoscaler takes 0 for being switched off. The version is named, so that a number that the
+        autoscaler has set meanwhile is not overwritten (Conflict).
+        """
+        metadata = {name: live["metadata"][name] for name in ("name", "namespace", "resourceVersion")}
+        kept = {"replicas": live["spec"].get("replicas", 1) or least}
+        body = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": kept}
+        await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
+
+
+def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:
+    """Return the problem of a model whose child's name another has: somebody else, or a model of this name that is on its way out."""
+    owners = live["metadata"].get("ownerReferences") or []
+    if any((owner["kind"], owner["name"]) == (SCORING_MODEL.name, model.name) for owner in owners):
+        message = f"{kind.name} {model.name} of an earlier ScoringModel of this name is still being deleted."
+        return ModelProblem(NAME_TAKEN, message, stalled=False)
+    message = (
+        f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
+        "delete it, or give the ScoringModel another name."
+    )
+    return ModelProblem(NAME_TAKEN, message)
+
+
+def is_asleep(kind: Kind, live: Manifest, model: ScoringModel) -> bool:
+    """Tell whether a Deployment has been scaled to 0, where Kubernetes' autoscaler leaves it, although some replicas are wished."""
+    autoscaling = model.spec.autoscaling
+    is_woken = kind is DEPLOYMENT and autoscaling is not None and autoscaling.min_replicas > 0
+    return is_woken and live["spec"].get("replicas") == 0
+
+
+def is_controlled(live: Manifest, model: ScoringModel) -> bool:
+    """Tell whether the model is the controlling owner of an object."""
+    owners = live["metadata"].get("ownerReferences") or []
+    return any(owner.get("controller") and owner["uid"] == model.metadata.uid for owner in owners)

@@ -1,0 +1,66 @@
+"""When an autoscaler is said not to work, and what is said then."""
+
+import datetime
+
+import pytest
+
+from scoring_operator.api import Manifest
+from scoring_operator.scaling import Autoscalers, judge_scaling
+
+NOW = datetime.datetime(2026, 11, 26, 12, 0, tzinfo=datetime.UTC)
+OLD, YOUNG = "2026-11-26T11:58:00Z", "2026-11-26T11:59:40Z"
+
+
+def build_autoscaler(reason: str, since: str = OLD, status: str = "False") -> Manifest:
+    condition = {"type": "ScalingActive", "status": status, "reason": reason, "message": "no metrics returned."}
+    return {"status": {"conditions": [{**condition, "lastTransitionTime": since}]}}
+
+
+def test_nothing_is_wrong_without_any_autoscaler_or_with_one_that_works() -> None:
+    assert judge_scaling(Autoscalers(), NOW).problem is None
+    works = judge_scaling(Autoscalers(autoscaler=build_autoscaler("ValidMetricFound", status="True")), NOW)
+    assert (works.problem, works.again_seconds) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("FailedGetResourceMetric", "need a metrics server in the cluster."),
+        ("FailedGetPodsMetric", "custom.metrics.k8s.io."),
+        ("FailedGetExternalMetric", "external.metrics.k8s.io."),
+        ("InvalidSelector", "no metrics returned."),
+    ],
+)
+def test_metrics_that_stay_away_are_told_with_the_remedy(reason: str, remedy: str) -> None:
+    problem = judge_scaling(Autoscalers(autoscaler=build_autoscaler(reason)), NOW).problem
+    assert problem is not None
+    assert problem.reason == "MetricsUnavailable"
+    assert problem.message.startswith("The autoscaler does not work: no metrics returned.")
+    assert problem.message.endswith(remedy)
+
+
+def test_metrics_that_are_only_late_are_looked_at_again() -> None:
+    verdict = judge_scaling(Autoscalers(autoscaler=build_autoscaler("FailedGetResourceMetric", YOUNG)), NOW)
+    assert (verdict.problem, verdict.again_seconds) == (None, 40.0)
+
+
+def test_autoscaler_of_a_model_without_replicas_is_not_wrong() -> None:
+    verdict = judge_scaling(Autoscalers(autoscaler=build_autoscaler("ScalingDisabled")), NOW)
+    assert (verdict.problem, verdict.again_seconds) == (None, None)
+
+
+def test_scaled_object_that_is_refused_is_told_at_once() -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "ScaledObjectCheckFailed", "message": "no such trigger"}
+    problem = judge_scaling(Autoscalers(scaled_object={"status": {"conditions": [condition]}}), NOW).problem
+    assert problem is not None
+    assert (problem.reason, problem.message) == (
+        "ScaledObjectNotReady",
+        "KEDA does not scale the model: no such trigger",
+    )
+
+
+def test_missing_keda_is_told_with_the_remedy() -> None:
+    problem = judge_scaling(Autoscalers(is_keda_missing=True), NOW).problem
+    assert problem is not None
+    assert problem.reason == "KedaNotInstalled"
+    assert "Install KEDA, or use metrics of type cpu" in problem.message
