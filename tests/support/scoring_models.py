@@ -31,11 +31,15 @@ class ScoringModels:
 
     def find_ready(self, name: str = "faq") -> Manifest:
         """Return the Ready condition of the newest generation, or an empty dictionary."""
+        return self.find_condition("Ready", name) or {}
+
+    def find_condition(self, condition_type: str, name: str = "faq") -> Manifest | None:
+        """Return a condition of the newest generation, or None."""
         body = self.kubectl.find("scoringmodel", name) or {}
         status = body.get("status", {})
         if not status or status["observedGeneration"] != body["metadata"]["generation"]:
-            return {}
-        return next(condition for condition in status["conditions"] if condition["type"] == "Ready")
+            return None
+        return next((condition for condition in status["conditions"] if condition["type"] == condition_type), None)
 
     def wait_for_reason(self, reason: str, name: str = "faq", timeout_seconds: float = 60.0) -> Manifest:
         """Wait until Ready of the newest generation has the reason; return the condition."""
