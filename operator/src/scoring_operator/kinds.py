@@ -39,6 +39,7 @@ SERVICE = Kind("v1", "Service", "services")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER)
 """What the operator applies for a ScoringModel, in this order."""

@@ -46,6 +46,10 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
     async def probe(**_: Any) -> float:
         return work.check_health()
 
+    @kopf.on.probe(registry=registry, id="leading")
+    async def tell_role(**_: Any) -> bool:
+        return work.is_leading()
+
     @kopf.on.event(GROUP, VERSION, kopf.EVERYTHING, registry=registry)
     @kopf.on.event("apps", "v1", "deployments", registry=registry)
     @kopf.on.event("autoscaling", "v2", "horizontalpodautoscalers", registry=registry)
@@ -77,13 +81,19 @@ def configure(settings: kopf.OperatorSettings) -> None:
 def load_settings() -> Settings:
     """Return the settings of the environment; exits with a sentence for each that is wrong."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SystemExit(
             f"Settings (environment variables SCORING_OPERATOR_…, in capitals): {describe_fields(error)}."
         ) from error
     except SettingsError as error:
         raise SystemExit(f"Settings: {error}. SCORING_OPERATOR_RUNTIME_IMAGES must be a JSON object.") from error
+    if settings.leader_election and not settings.namespace:
+        raise SystemExit(
+            "Settings: SCORING_OPERATOR_NAMESPACE must name the Lease's namespace; "
+            "or SCORING_OPERATOR_LEADER_ELECTION=false where no second operator can run."
+        )
+    return settings
 
 
 def run() -> None:
