@@ -27,11 +27,12 @@ OPERATOR_WRITES = {
 
 
 class OperatorProcess:
-    """One operator, which can be killed and started again."""
+    """One operator, which can be killed and started again; with the namespace of a Lease it takes part in an election."""
 
-    def __init__(self, kubectl: Kubectl, log: Path) -> None:
+    def __init__(self, kubectl: Kubectl, log: Path, lease_namespace: str | None = None) -> None:
         self._kubectl = kubectl
         self._log = log
+        self._lease_namespace = lease_namespace
         self._port = find_free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,6 +45,8 @@ class OperatorProcess:
             "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
             "SCORING_OPERATOR_LOG_FORMAT": "plain",
             "SCORING_OPERATOR_RESYNC_SECONDS": str(resync_seconds),
+            "SCORING_OPERATOR_LEADER_ELECTION": str(self._lease_namespace is not None).lower(),
+            "SCORING_OPERATOR_NAMESPACE": self._lease_namespace or "",
         }
         program = Path(sys.executable).with_name("scoring-operator")
         with self._log.open("ab") as log:
@@ -65,17 +68,36 @@ class OperatorProcess:
         """End it as the kubelet does; return its exit code."""
         return self._end(signal.SIGTERM)
 
+    def pause(self) -> None:
+        """Stop it without its knowledge, as a machine that stalls does."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on, unaware of the time that has passed."""
+        self._signal(signal.SIGCONT)
+
+    def read_identity(self) -> str:
+        """Return the name under which it stands for election."""
+        return re.findall(r"Candidate (\S+) for Lease", self.read_log())[-1]
+
+    def is_running(self) -> bool:
+        """Tell whether the process has been started and not ended."""
+        return self._process is not None
+
     def read_log(self) -> str:
         """Return all that it has logged, over all its lives."""
         return self._log.read_text()
 
     def _end(self, number: signal.Signals) -> int:
+        code = self._signal(number).wait(timeout=30)
+        self._process = None
+        return code
+
+    def _signal(self, number: signal.Signals) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the operator is not running")
         self._process.send_signal(number)
-        code = self._process.wait(timeout=30)
-        self._process = None
-        return code
+        return self._process
 
 
 def find_free_port() -> int:

@@ -181,7 +181,10 @@ class Election:
             renewed = left_seconds > 0 and await self._attempt(
                 self._renew, min(left_seconds, self._find_limit_seconds())
             )
-            pause_seconds = self._settings.lease_renew_seconds if renewed else self._settings.lease_retry_seconds
+            if renewed:
+                pause_seconds = self._settings.lease_renew_seconds
+            else:
+                pause_seconds = max(self._attempted_at + self._settings.lease_retry_seconds - self._clock(), 0.0)
 
     async def _attempt(self, step: Callable[[], Awaitable[bool]], limit_seconds: float) -> bool:
         """Return what a step returns; False when the API server refuses it or does not answer in time."""
@@ -196,7 +199,7 @@ class Election:
             logger.log(
                 logging.DEBUG if self._troubled else logging.WARNING,
                 "The Lease cannot be read or written: %s",
-                error or "no answer in time",
+                str(error) or "no answer in time",
             )
             self._troubled = True
             return False
@@ -246,8 +249,8 @@ class Election:
         self.term.extend(started_at)
 
     def _find_limit_seconds(self) -> float:
-        """Return how long one attempt may take: short enough for a second one."""
-        return self._settings.lease_renew_deadline_seconds / 2
+        """Return how long one attempt may take: between the time of a renewal and the deadline there is room for two."""
+        return (self._settings.lease_renew_deadline_seconds - self._settings.lease_renew_seconds) / 2
 
 
 def build_spec(before: Manifest | None, identity: str, duration_seconds: int) -> Manifest:
