@@ -37,7 +37,12 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, resync_seconds: float = 3600.0) -> None:
-        """Start the operator and wait until it is healthy, which it says once it has listed everything."""
+        """Start the operator and wait until it is healthy."""
+        self.launch(resync_seconds)
+        self.wait_until_healthy()
+
+    def launch(self, resync_seconds: float = 3600.0) -> None:
+        """Start the operator."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self._kubectl.kubeconfig),
@@ -51,6 +56,9 @@ class OperatorProcess:
         program = Path(sys.executable).with_name("scoring-operator")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until it is healthy, which it says once it has listed everything."""
         wait_for(self.is_healthy, f"a healthy operator; its log is {self._log}")
 
     def is_healthy(self) -> bool:

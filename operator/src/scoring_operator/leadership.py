@@ -84,10 +84,13 @@ class Sighting:
         self._unchanged_since = 0.0
 
     def note(self, lease: Manifest | None, now: float) -> None:
-        """Take note of the Lease as it is. One that has been deleted counts as unchanged: its holder may not know of it yet."""
+        """Take note of the Lease as it is. One that has been deleted counts as unchanged: its holder may not know of it yet.
+
+        The version tells, not the times inside: a clock that is set back could write the same time twice.
+        """
         if lease is None:
             return
-        if self.lease is None or lease["spec"] != self.lease["spec"]:
+        if self.lease is None or lease["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             self._unchanged_since = now
         self.lease = lease
 

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         description="Every so often all objects are listed and all models reconciled, whatever the watches said.",
     )
     health_port: int = Field(
-        8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while the work loop moves."
+        8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while election and work loop move."
     )
     stuck_seconds: float = Field(
         300.0, gt=0, description="A reconcile that takes longer than this makes /healthz fail."

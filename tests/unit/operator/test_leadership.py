@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leases import LeaseConnection, LeaseServer
+from scoring_operator.api import Manifest
 from scoring_operator.errors import NotLeading
 from scoring_operator.leadership import Election, Sighting, Term, build_spec
 from scoring_operator.settings import Settings
@@ -267,17 +268,28 @@ def test_term_counts_from_the_start_of_the_renewal() -> None:
         term.check()
 
 
+def build_lease(version: str, **spec: Any) -> Manifest:
+    return {"metadata": {"resourceVersion": version}, "spec": spec}
+
+
 def test_lease_is_free_by_the_duration_of_its_holder() -> None:
     sighting = Sighting()
     assert sighting.find_wait_seconds(0.0) == 0.0
-    sighting.note({"spec": {"holderIdentity": "a", "leaseDurationSeconds": 30}}, 10.0)
-    sighting.note({"spec": {"holderIdentity": "a", "leaseDurationSeconds": 30}}, 20.0)
+    sighting.note(build_lease("1", holderIdentity="a", leaseDurationSeconds=30), 10.0)
+    sighting.note(build_lease("1", holderIdentity="a", leaseDurationSeconds=30), 20.0)
     sighting.note(None, 30.0)
     assert sighting.find_wait_seconds(35.0) == 5.0
-    sighting.note({"spec": {"holderIdentity": "", "leaseDurationSeconds": 30}}, 35.0)
+    sighting.note(build_lease("2", holderIdentity="", leaseDurationSeconds=30), 35.0)
     assert sighting.find_wait_seconds(35.0) == 0.0
-    sighting.note({"spec": {"holderIdentity": "b"}}, 36.0)
+    sighting.note(build_lease("3", holderIdentity="b"), 36.0)
     assert sighting.find_wait_seconds(36.0) == 0.0
+
+
+def test_renewal_counts_although_the_lease_reads_as_before() -> None:
+    sighting = Sighting()
+    for number in range(3):
+        sighting.note(build_lease(str(number), holderIdentity="a", leaseDurationSeconds=8, renewTime=FAR_PAST), number)
+    assert sighting.find_wait_seconds(3.0) == 7.0
 
 
 def test_taking_over_counts_a_transition_and_renewing_does_not() -> None:
