@@ -86,7 +86,8 @@ class OperatorProcess:
 
     def read_identity(self) -> str:
         """Return the name under which it stands for election."""
-        return re.findall(r"Candidate (\S+) for Lease", self.read_log())[-1]
+        identities: list[str] = re.findall(r"Candidate (\S+) for Lease", self.read_log())
+        return identities[-1]
 
     def is_running(self) -> bool:
         """Tell whether the process has been started and not ended."""

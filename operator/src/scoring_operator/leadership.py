@@ -184,10 +184,8 @@ class Election:
             renewed = left_seconds > 0 and await self._attempt(
                 self._renew, min(left_seconds, self._find_limit_seconds())
             )
-            if renewed:
-                pause_seconds = self._settings.lease_renew_seconds
-            else:
-                pause_seconds = max(self._attempted_at + self._settings.lease_retry_seconds - self._clock(), 0.0)
+            period_seconds = self._settings.lease_renew_seconds if renewed else self._settings.lease_retry_seconds
+            pause_seconds = max(self._attempted_at + period_seconds - self._clock(), 0.0)
 
     async def _attempt(self, step: Callable[[], Awaitable[bool]], limit_seconds: float) -> bool:
         """Return what a step returns; False when the API server refuses it or does not answer in time."""

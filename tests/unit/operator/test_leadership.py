@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import pytest
 import hypothesis
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +121,7 @@ async def test_follower_takes_over_from_a_dead_leader_when_the_lease_has_expired
 
 @in_virtual_time
 async def test_follower_takes_over_within_one_retry_from_a_leader_that_stops() -> None:
-    async with hold_election() as (server, (leader, follower)):
+    async with hold_election() as (_, (leader, follower)):
         await leader.stop()
         assert not leader.is_working
         assert await wait_until(lambda: follower.is_working) <= RETRY_SECONDS + 0.1
@@ -134,7 +134,7 @@ async def test_leader_without_api_server_stops_writing_long_before_another_may_s
         stopped = await wait_until(lambda: not leader.may_write())
         assert stopped <= DEADLINE_SECONDS
         assert await wait_until(lambda: not leader.is_working) < 0.1
-        assert await wait_until(lambda: follower.may_write()) > DURATION_SECONDS - DEADLINE_SECONDS - 0.1
+        assert await wait_until(follower.may_write) > DURATION_SECONDS - DEADLINE_SECONDS - 0.1
 
 
 @in_virtual_time
@@ -188,8 +188,7 @@ async def test_leader_whose_lease_is_taken_stops_at_its_next_renewal_and_waits_u
 async def test_lease_given_to_a_follower_by_hand_does_not_make_two_leaders() -> None:
     async with hold_election() as (server, (leader, follower)):
         server.edit(holderIdentity=follower.election.identity)
-        while not follower.may_write():
-            await asyncio.sleep(0.01)
+        await wait_until(follower.may_write)
         assert not leader.may_write()
 
 
