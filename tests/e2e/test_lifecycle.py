@@ -245,6 +245,7 @@ def test_operator_may_not_read_secrets_nor_more_than_it_needs(operator: Kubectl)
         ("delete", "deployments.apps"),
         ("create", "pods"),
         ("update", "nodes"),
+        ("update", "leases.coordination.k8s.io"),  # in all namespaces
     ]
     assert not [pair for pair in forbidden if may(*pair)]
     assert may("patch", "deployments.apps")

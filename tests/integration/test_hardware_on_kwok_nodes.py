@@ -4,6 +4,7 @@ The nodes and their GPUs are fake (nothing else can have GPUs here); the schedul
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -115,15 +116,15 @@ def test_changed_class_is_followed_by_a_share_of_its_models_at_a_time(
     assert reasons.count("Serving") >= 2
     kubectl.patch("hardwareclass", pool, {"spec": {"nodeSelector": {"pool": pool}, "threads": 3}})
     for name in names:
-        wait_for(lambda name=name: read_threads(models, name) == "3", f"{name} to follow", timeout_seconds=120)
+        wait_for(partial(has_threads, models, name, "3"), f"{name} to follow", timeout_seconds=120)
         models.wait_until_ready(name)
     wait_for(is_told(kubectl, pool, rolling=0, waiting=0), "all to have followed")
 
 
-def read_threads(models: ScoringModels, name: str) -> str | None:
-    """Return the number of threads in the environment of a model's pods."""
+def has_threads(models: ScoringModels, name: str, threads: str) -> bool:
+    """Tell whether a model's pods are to have that number of threads."""
     container = models.kubectl.get("deployment", name)["spec"]["template"]["spec"]["containers"][0]
-    return next((one["value"] for one in container["env"] if one["name"] == "SCORING_THREADS"), None)
+    return {"name": "SCORING_THREADS", "value": threads} in container["env"]
 
 
 def test_change_of_a_model_itself_does_not_wait(models: ScoringModels, pool: str, kubectl: Kubectl) -> None:

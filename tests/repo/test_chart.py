@@ -44,6 +44,9 @@ CLUSTER_RULES = {
 }
 CAPACITY_RULES = {("scoring.dev", "hardwareclasses/status"): {"patch"}, ("", "nodes"): {"list", "watch"}}
 
+GROUPS = {"image", "serviceAccount", "serviceMonitors", "rbac", "leaderElection"}
+"""Values that have members of their own."""
+
 BAD_VALUES = [
     "workers=0",
     "workers=many",
@@ -66,7 +69,11 @@ BAD_VALUES = [
     "runtimeImages.sklearn=",
     "hardwareClasses[0].name=cpu",
     "hardwareClasses[0].name=Not_A_Name,hardwareClasses[0].spec.resources.limits.cpu=1",
-    "replicas=2",
+    "replicas=-1",
+    "replicas=two",
+    "leaderElection.durationSeconds=1.5",
+    "leaderElection.retrySeconds=0",
+    "leaderElection.enabled=false",
 ]
 
 
@@ -90,14 +97,15 @@ def read_container(manifests: list[Manifest]) -> Manifest:
 
 
 def read_environment(manifests: list[Manifest]) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in read_container(manifests)["env"]}
+    """Return the variables whose values the chart itself knows."""
+    return {variable["name"]: variable["value"] for variable in read_container(manifests)["env"] if "value" in variable}
 
 
 def read_rules(role: Manifest) -> dict[tuple[str, str], set[str]]:
     """Return the verbs by group and resource; a pair that two rules name has the verbs of both."""
     rules: dict[tuple[str, str], set[str]] = {}
     for rule in role["rules"]:
-        assert rule.keys() == {"apiGroups", "resources", "verbs"}
+        assert rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 rules.setdefault((group, resource), set()).update(rule["verbs"])
@@ -147,11 +155,7 @@ def test_values_are_all_documented(chart: Path) -> None:
     values = yaml.safe_load("\n".join(lines))
     # A value's comment stands right above it; in a group, every member has one.
     for name, value in values.items():
-        members = (
-            [f"  {member}:" for member in value]
-            if name in {"image", "serviceAccount", "serviceMonitors", "rbac"}
-            else [f"{name}:"]
-        )
+        members = [f"  {member}:" for member in value] if name in GROUPS else [f"{name}:"]
         for member in members:
             above = lines[next(number for number, line in enumerate(lines) if line.startswith(member)) - 1]
             assert above.strip().startswith("#"), f"{name} {member}"
@@ -176,7 +180,7 @@ def test_operator_has_rights_only_in_the_namespaces_that_it_serves(render: Rende
     roles = {
         body["metadata"]["namespace"]: body
         for body in manifests
-        if body["kind"] == "Role" and body["metadata"]["name"] == "scoring-operator"
+        if body["kind"] == "Role" and body["metadata"]["namespace"] != "scoring-system"
     }
     assert roles.keys() == {"team-a", "team-b"}
     assert all(read_rules(role) == RULES for role in roles.values())
@@ -245,13 +249,42 @@ def test_pod_is_probed_on_the_health_port(render: Render) -> None:
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
 
 
-def test_only_one_operator_runs_at_a_time(manifests: list[Manifest]) -> None:
-    spec = pick(manifests, "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+def test_two_operators_run_and_one_is_always_left(manifests: list[Manifest]) -> None:
+    deployment = pick(manifests, "Deployment")["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    budget = pick(manifests, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    (spread,) = read_pod(manifests)["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    labels = deployment["template"]["metadata"]["labels"].items()
+    for selector in (deployment["selector"], budget["selector"], spread["labelSelector"]):
+        assert selector["matchLabels"].items() <= labels
+
+
+def test_number_of_operators_follows_the_value(render: Render) -> None:
+    assert pick(render("--set", "replicas=1"), "Deployment")["spec"]["replicas"] == 1
+
+
+def test_operators_stand_for_the_lease_that_they_may_write(render: Render) -> None:
+    manifests = render("--set", "serviceAccount.name=mine")
+    environment = read_environment(manifests)
+    assert environment[f"{PREFIX}LEADER_ELECTION"] == "true"
+    create, write = pick(manifests, "Role")["rules"]
+    assert (create["resources"], create["verbs"], "resourceNames" in create) == (["leases"], ["create"], False)
+    assert (write["resources"], write["verbs"]) == (["leases"], ["get", "update"])
+    assert write["resourceNames"] == [environment[f"{PREFIX}LEASE_NAME"]]
+    binding = pick(manifests, "RoleBinding")
+    assert binding["roleRef"]["name"] == pick(manifests, "Role")["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "mine", "namespace": "scoring-system"}]
+    assert {pick(manifests, kind)["metadata"]["namespace"] for kind in ("Role", "RoleBinding")} == {"scoring-system"}
+    namespace = next(item for item in read_container(manifests)["env"] if item["name"] == f"{PREFIX}NAMESPACE")
+    assert namespace["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
 
 
 def test_chart_sets_every_setting(manifests: list[Manifest]) -> None:
-    assert read_environment(manifests).keys() == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    named = {variable["name"] for variable in read_container(manifests)["env"]}
+    assert named == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
 def test_default_values_are_the_settings_own_defaults(
@@ -268,12 +301,15 @@ def test_default_values_are_the_settings_own_defaults(
 def test_settings_follow_the_values(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     # Helm reads numbers as floating point; large ones must not lose anything on their way.
     numbers = "workers=1000000,resyncSeconds=31536000,stuckSeconds=0.5"
-    manifests = render("--set-json", numbers, "--set", "logFormat=plain,logLevel=error")
+    times = "leaderElection.durationSeconds=60,leaderElection.renewDeadlineSeconds=40,leaderElection.renewSeconds=7.5"
+    manifests = render("--set-json", f"{numbers},{times}", "--set", "logFormat=plain,logLevel=error")
     for name, value in read_environment(manifests).items():
         monkeypatch.setenv(name, value)
     settings = Settings()
     assert (settings.workers, settings.resync_seconds, settings.stuck_seconds) == (1_000_000, 31_536_000, 0.5)
     assert (settings.log_format, settings.log_level) == ("plain", "error")
+    assert (settings.lease_duration_seconds, settings.lease_renew_deadline_seconds) == (60, 40.0)
+    assert (settings.lease_renew_seconds, settings.lease_retry_seconds) == (7.5, 1.0)
 
 
 def test_image_goes_by_digest_when_one_is_given(render: Render) -> None:

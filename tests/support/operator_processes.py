@@ -27,16 +27,22 @@ OPERATOR_WRITES = {
 
 
 class OperatorProcess:
-    """One operator, which can be killed and started again."""
+    """One operator, which can be killed and started again; with the namespace of a Lease it takes part in an election."""
 
-    def __init__(self, kubectl: Kubectl, log: Path) -> None:
+    def __init__(self, kubectl: Kubectl, log: Path, lease_namespace: str | None = None) -> None:
         self._kubectl = kubectl
         self._log = log
+        self._lease_namespace = lease_namespace
         self._port = find_free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, resync_seconds: float = 3600.0) -> None:
-        """Start the operator and wait until it is healthy, which it says once it has listed everything."""
+        """Start the operator and wait until it is healthy."""
+        self.launch(resync_seconds)
+        self.wait_until_healthy()
+
+    def launch(self, resync_seconds: float = 3600.0) -> None:
+        """Start the operator."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self._kubectl.kubeconfig),
@@ -44,10 +50,15 @@ class OperatorProcess:
             "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
             "SCORING_OPERATOR_LOG_FORMAT": "plain",
             "SCORING_OPERATOR_RESYNC_SECONDS": str(resync_seconds),
+            "SCORING_OPERATOR_LEADER_ELECTION": str(self._lease_namespace is not None).lower(),
+            "SCORING_OPERATOR_NAMESPACE": self._lease_namespace or "",
         }
         program = Path(sys.executable).with_name("scoring-operator")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until it is healthy, which it says once it has listed everything."""
         wait_for(self.is_healthy, f"a healthy operator; its log is {self._log}")
 
     def is_healthy(self) -> bool:
@@ -65,17 +76,37 @@ class OperatorProcess:
         """End it as the kubelet does; return its exit code."""
         return self._end(signal.SIGTERM)
 
+    def pause(self) -> None:
+        """Stop it without its knowledge, as a machine that stalls does."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on, unaware of the time that has passed."""
+        self._signal(signal.SIGCONT)
+
+    def read_identity(self) -> str:
+        """Return the name under which it stands for election."""
+        identities: list[str] = re.findall(r"Candidate (\S+) for Lease", self.read_log())
+        return identities[-1]
+
+    def is_running(self) -> bool:
+        """Tell whether the process has been started and not ended."""
+        return self._process is not None
+
     def read_log(self) -> str:
         """Return all that it has logged, over all its lives."""
         return self._log.read_text()
 
     def _end(self, number: signal.Signals) -> int:
+        code = self._signal(number).wait(timeout=30)
+        self._process = None
+        return code
+
+    def _signal(self, number: signal.Signals) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the operator is not running")
         self._process.send_signal(number)
-        code = self._process.wait(timeout=30)
-        self._process = None
-        return code
+        return self._process
 
 
 def find_free_port() -> int:

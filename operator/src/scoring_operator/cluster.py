@@ -5,7 +5,8 @@ Uses the official client's asyncio flavour with plain dictionaries and the paths
 
 import datetime
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -35,9 +36,10 @@ class Cluster:
         self._scope = scope
 
     @classmethod
-    async def connect(cls, scope: Scope) -> "Cluster":
+    async def connect(cls, scope: Scope, check_may_write: Callable[[], None] | None = None) -> "Cluster":
         """Connect with the pod's service account, or with the kubeconfig when not in a pod.
 
+        check_may_write: called just before a write is sent; what it raises keeps the write from being sent.
         Raises ClusterError when there is neither.
         """
         try:
@@ -47,7 +49,10 @@ class Cluster:
                 await config.load_kube_config()
             except config.ConfigException as error:
                 raise ClusterError(f"neither in a pod nor with a usable kubeconfig: {error}") from error
-        return cls(client.ApiClient(), scope)
+        configuration = client.Configuration.get_default_copy()
+        if check_may_write is not None:
+            configuration.trace_configs = [build_fence(check_may_write)]
+        return cls(client.ApiClient(configuration), scope)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,6 +92,15 @@ class Cluster:
             return await self._request("get", find_path(kind, namespace, name))
         except NotFound:
             return None
+
+    async def create(self, kind: Kind, body: Manifest) -> Manifest:
+        """Create an object and return it; raises Conflict when there is one of its name."""
+        return await self._request("post", find_path(kind, body["metadata"]["namespace"]), body=body)
+
+    async def update(self, kind: Kind, body: Manifest) -> Manifest:
+        """Replace an object and return it; raises Conflict when it is not the version `body` any more."""
+        path = find_path(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+        return await self._request("put", path, body=body)
 
     async def apply(self, kind: Kind, body: Manifest, manager: str = MANAGER) -> Manifest:
         """Server-side apply an object, taking fields over from others; return it as it is now."""
@@ -147,6 +161,27 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
         return answer
+
+
+def build_fence(check_may_write: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Return hooks for a connection that let no write pass unless the check does.
+
+    They run when a request has its connection and its bytes are about to be sent: whatever has held it up, a process that was paused
+    included, lies before that. What the second hook raises breaks off the connection.
+    """
+
+    async def check(
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        request: aiohttp.TraceRequestHeadersSentParams | aiohttp.TraceRequestChunkSentParams,
+    ) -> None:
+        if request.method != "GET":
+            check_may_write()
+
+    fence = aiohttp.TraceConfig()
+    fence.on_request_headers_sent.append(check)
+    fence.on_request_chunk_sent.append(check)
+    return fence
 
 
 def translate(method: str, path: str, error: DynamicApiError) -> ClusterError:

@@ -5,7 +5,8 @@ ScoringOperatorError
 └── ClusterError           the API server refused or could not be reached; the reconcile is tried again
     ├── NotFound           404
     ├── Conflict           409
-    └── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
+    ├── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
+    └── NotLeading         not sent, since another process may lead
 """
 
 from dataclasses import dataclass
@@ -46,3 +47,7 @@ class Conflict(ClusterError):
 
 class Rejected(ClusterError):
     """The API server does not accept the object."""
+
+
+class NotLeading(ClusterError):
+    """This process may not write (any more): another may lead."""

@@ -55,6 +55,10 @@ def add_life_cycle(registry: kopf.OperatorRegistry, work: Work, scope: Scope) ->
     async def probe(**_: Any) -> float:
         return work.check_health()
 
+    @kopf.on.probe(registry=registry, id="leading")
+    async def tell_role(**_: Any) -> bool:
+        return work.is_leading()
+
 
 def add_watches(registry: kopf.OperatorRegistry, work: Work, scope: Scope) -> None:
     """Add one handler for all objects, since every cause leads to the same reconcile, and one for kinds that come and go."""
@@ -93,13 +97,19 @@ def configure(settings: kopf.OperatorSettings, scope: Scope) -> None:
 def load_settings() -> Settings:
     """Return the settings of the environment; exits with a sentence for each that is wrong."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SystemExit(
             f"Settings (environment variables SCORING_OPERATOR_…, in capitals): {describe_fields(error)}."
         ) from error
     except SettingsError as error:
         raise SystemExit(f"Settings: {error}. SCORING_OPERATOR_RUNTIME_IMAGES must be a JSON object.") from error
+    if settings.leader_election and not settings.namespace:
+        raise SystemExit(
+            "Settings: SCORING_OPERATOR_NAMESPACE must name the Lease's namespace; "
+            "or SCORING_OPERATOR_LEADER_ELECTION=false where no second operator can run."
+        )
+    return settings
 
 
 def run() -> None:

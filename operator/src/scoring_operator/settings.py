@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LONGER = {
+    "lease_renew_deadline_seconds": "lease_duration_seconds",
+    "lease_renew_seconds": "lease_renew_deadline_seconds",
+    "lease_retry_seconds": "lease_renew_deadline_seconds",
+}
+"""The time that each time of the Lease must stay below."""
 
 
 class Settings(BaseSettings):
@@ -51,12 +58,43 @@ class Settings(BaseSettings):
         "", description="URL of the Prometheus server from which KEDA reads the runtime's metrics for autoscaling."
     )
     health_port: int = Field(
-        8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while the work loop moves."
+        8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while election and work loop move."
     )
     stuck_seconds: float = Field(
         300.0, gt=0, description="A reconcile that takes longer than this makes /healthz fail."
+    )
+    leader_election: bool = Field(
+        True,
+        description="Work only while this process holds the Lease; false only where no second operator can run, such as from a shell.",
+    )
+    namespace: str = Field("", description="Namespace of the Lease; required with leader_election.")
+    lease_name: str = Field("scoring-operator", min_length=1, description="Name of the Lease.")
+    lease_duration_seconds: int = Field(
+        8, ge=1, description="Another operator takes over when it has seen the Lease unchanged for this long."
+    )
+    lease_renew_deadline_seconds: float = Field(
+        5.0,
+        gt=0,
+        description="The leader stops when no renewal has succeeded for this long; less than the Lease's duration.",
+    )
+    lease_renew_seconds: float = Field(
+        2.0, gt=0, description="The leader renews the Lease this often; less than the deadline."
+    )
+    lease_retry_seconds: float = Field(
+        1.0,
+        gt=0,
+        description="A follower looks at the Lease, and a leader repeats a renewal that has failed, this often.",
     )
     log_format: Literal["json", "plain"] = Field("json", description="json: one object per line; plain: for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe level that is logged."
     )
+
+    @field_validator("lease_renew_deadline_seconds", "lease_renew_seconds", "lease_retry_seconds")
+    @classmethod
+    def _check_order(cls, value: float, info: ValidationInfo) -> float:
+        """Refuse times with which a leader could write while another leads, or could not renew in time."""
+        longer = LONGER[info.field_name or ""]
+        if value >= info.data.get(longer, value + 1):
+            raise ValueError(f"must be less than {longer}")
+        return value

@@ -8,10 +8,13 @@ from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.errors import ClusterError
 from scoring_operator.kinds import HARDWARE_CLASS, NODE, OPTIONAL, POD, SCORING_MODEL, Key, Kind, Scope, find_model_key
+from scoring_operator.leadership import Election
 from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler
 from scoring_operator.settings import Settings
 from scoring_operator.store import Store
 from scoring_operator.work_queue import WorkQueue
+
+LIST_RETRY_SECONDS = 1.0
 
 ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 """Kinds that the advice about capacity depends on."""
@@ -20,41 +23,46 @@ logger = logging.getLogger(__name__)
 
 
 class Work:
-    """The store, the queue and the reconciler of one operator process."""
+    """The store, and while this process leads the queue, the reconciler and the adviser. A follower only keeps the store filled."""
 
     def __init__(self, settings: Settings, scope: Scope) -> None:
         self._settings = settings
         self._scope = scope
         self._store = Store()
-        self._queue: WorkQueue[Key] = WorkQueue(self._process, expected=ClusterError)
         self._cluster: Cluster | None = None
+        self._leases: Cluster | None = None
+        self._election: Election | None = None
+        self._queue: WorkQueue[Key] | None = None
         self._reconciler: Reconciler | None = None
         self._adviser: Adviser | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect, fill the store, reconcile every model once, and go on in the background.
+        """Connect, fill the store, and go on in the background: lead at once without an election, else when it is won.
 
         Raises ClusterError when the API server cannot be reached or lacks the CRDs.
         """
-        self._cluster = self._cluster or await Cluster.connect(self._scope)
-        self._reconciler = Reconciler(self._cluster, self._store, self._settings, self._queue.add)
+        if self._settings.leader_election and self._leases is None:
+            # A connection of its own: a renewal never waits behind the work, and is the one write that a follower may make.
+            self._leases = await Cluster.connect(self._scope)
+            self._election = Election(self._leases, self._settings, self._lead)
+        if self._cluster is None:
+            check_may_write = self._election.term.check if self._election else None
+            self._cluster = await Cluster.connect(self._scope, check_may_write)
         await self._list_all()
-        self._reconciler.join_rollouts()
-        self._queue.start(self._settings.workers)
-        self._tasks = [asyncio.create_task(self._resync_forever(), name="resync")]
-        if self._scope.is_capacity_told:
-            self._adviser = Adviser(self._cluster, self._store, self._reconciler.rollouts)
-            self._adviser.mark()
-            self._tasks.append(asyncio.create_task(self._adviser.run_forever(), name="capacity advice"))
+        run = self._election.run if self._election else self._lead
+        self._running = asyncio.create_task(run(), name="election")
 
     async def stop(self) -> None:
-        """Stop the workers and close the connection; what was not done is found again at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await self._queue.stop()
-        if self._cluster is not None:
-            await self._cluster.close()
+        """Stop the work, give the Lease back and close the connections; what was not done is found again by the next leader."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        if self._election is not None:
+            await self._election.release()
+        for cluster in (self._cluster, self._leases):
+            if cluster is not None:
+                await cluster.close()
 
     def observe(self, kind: Kind, body: Manifest, *, is_deleted: bool) -> None:
         """Take note of a change that a watch reports, and have the models that it concerns reconciled."""
@@ -86,28 +94,67 @@ class Work:
             await self._list(self._cluster, kind)
         self._add_all()
 
+    def is_leading(self) -> bool:
+        """Tell whether this process does the work now."""
+        return self._queue is not None
+
     def check_health(self) -> float:
-        """Return how many seconds the longest reconcile now in progress has taken; raises TimeoutError when it is stuck."""
-        ended = [task.get_name() for task in self._tasks if task.done()]
-        if ended:
-            raise TimeoutError(f"{', '.join(ended)} has ended")
-        seconds = self._queue.find_longest_run_seconds()
+        """Return how many seconds the longest reconcile now in progress has taken; raises TimeoutError when it, or the election, is stuck."""
+        if self._running is not None and self._running.done():
+            raise TimeoutError("the election or the work has ended")
+        if self._election is not None and self._election.is_stuck():
+            raise TimeoutError("the election is stuck")
+        seconds = self._queue.find_longest_run_seconds() if self._queue else 0.0
         if seconds > self._settings.stuck_seconds:
             raise TimeoutError(f"a reconcile has been running for {seconds:.0f} s")
         return round(seconds, 3)
 
-    def _add(self, key: Key | None, delay_seconds: float) -> None:
-        if key is not None:
+    def _add(self, key: Key | None, delay_seconds: float = 0.0) -> None:
+        if key is not None and self._queue is not None:
             self._queue.add(key, delay_seconds)
 
     def _add_all(self) -> None:
         for body in self._store.select(SCORING_MODEL):
-            self._add(find_model_key(SCORING_MODEL, body), 0.0)
+            self._add(find_model_key(SCORING_MODEL, body))
 
     async def _process(self, key: Key) -> None:
         again_seconds = await self._reconciler.reconcile(key) if self._reconciler else None
         if again_seconds is not None:
-            self._queue.add(key, again_seconds)
+            self._add(key, again_seconds)
+
+    async def _lead(self) -> None:
+        """Do the leader's work until cancelled: list everything, since a deletion may have been missed, reconcile every model, and go on.
+
+        All that the work remembers beside the store is made anew, so that nothing of an earlier term is left.
+        """
+        if self._cluster is None:
+            return
+        self._reconciler = Reconciler(self._cluster, self._store, self._settings, self._add)
+        self._queue = queue = WorkQueue(self._process, expected=ClusterError)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_listing(queue, self._reconciler), name="resync")
+                if self._scope.is_capacity_told:
+                    self._adviser = Adviser(self._cluster, self._store, self._reconciler.rollouts)
+                    group.create_task(self._adviser.run_forever(), name="capacity advice")
+        finally:
+            self._queue = self._adviser = None
+            await queue.stop()
+
+    async def _keep_listing(self, queue: WorkQueue[Key], reconciler: Reconciler) -> None:
+        """List everything now and at each resync; the workers start with the first list."""
+        is_listed = False
+        while True:
+            try:
+                await self._list_all()
+            except ClusterError as error:
+                logger.warning("Listing failed: %s", error)
+            else:
+                if not is_listed:
+                    reconciler.join_rollouts()
+                    queue.start(self._settings.workers)
+                is_listed = True
+            await asyncio.sleep(self._settings.resync_seconds if is_listed else LIST_RETRY_SECONDS)
 
     async def _list_all(self) -> None:
         if self._cluster is None:
@@ -117,19 +164,13 @@ class Work:
             if self._store.is_served(kind):
                 await self._list(self._cluster, kind)
         self._add_all()
+        if self._adviser is not None:
+            self._adviser.mark()
 
     async def _list(self, cluster: Cluster, kind: Kind) -> None:
         with self._store.replacing(kind) as replacement:
             async for bodies, resource_version in cluster.list(kind):
                 replacement.add(bodies, resource_version)
-
-    async def _resync_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.resync_seconds)
-            try:
-                await self._list_all()
-            except ClusterError as error:
-                logger.warning("Resync failed, trying again in %.0f s: %s", self._settings.resync_seconds, error)
 
 
 def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:

@@ -14,7 +14,7 @@ OLD = "2026-11-01T00:00:00Z"
 TEMPLATE_HASH = "5d9c7b6f4d"
 
 # A machine that is busy with something else must not make a property fail.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
 

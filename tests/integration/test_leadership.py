@@ -1,0 +1,237 @@
+"""Two operators and a Lease, against a real API server: who writes when one dies, stops, is paused or robbed of its Lease."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubectl import Kubectl, KubectlError, Manifest
+from operator_processes import OperatorProcess, count_requests, count_writes, wait_until_quiet
+from scoring_models import ScoringModels
+from waiting import wait_for
+
+LEASE = "scoring-operator"
+DURATION_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8, 2, 1
+SLACK_SECONDS = 1.5
+"""For a busy machine: what is measured includes the start of kubectl."""
+
+MODELS = 20
+FAR_FUTURE, FAR_PAST = "2099-01-01T00:00:00.000000Z", "1999-01-01T00:00:00.000000Z"
+
+
+class Pair:
+    """Two operators that stand for the same Lease."""
+
+    def __init__(self, kubectl: Kubectl, operators: list[OperatorProcess]) -> None:
+        self.operators = operators
+        self._kubectl = kubectl
+
+    def read_lease(self) -> Manifest:
+        """Return the Lease's spec."""
+        spec: Manifest = self._kubectl.get("lease", LEASE)["spec"]
+        return spec
+
+    def patch_lease(self, **spec: object) -> None:
+        """Change the Lease by hand."""
+        self._kubectl.patch("lease", LEASE, {"spec": spec})
+
+    def is_leading(self, operator: OperatorProcess) -> bool:
+        """Tell whether an operator holds the Lease."""
+        try:
+            holder: str = self.read_lease()["holderIdentity"]
+        except KubectlError:
+            return False
+        return holder == operator.read_identity()
+
+    def tell_apart(self) -> tuple[OperatorProcess, OperatorProcess]:
+        """Return the leader and the follower."""
+        wait_for(lambda: any(map(self.is_leading, self.operators)), "one of the operators to lead")
+        leader, follower = sorted(self.operators, key=self.is_leading, reverse=True)
+        return leader, follower
+
+    def wait_until_leading(self, operator: OperatorProcess) -> float:
+        """Wait until an operator holds the Lease; return the seconds that took."""
+        start = time.monotonic()
+        wait_for(lambda: self.is_leading(operator), "the other operator to lead")
+        return time.monotonic() - start
+
+
+@pytest.fixture
+def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Pair]:
+    """Yield two operators with a Lease in the models' namespace, in place of the one that the other tests use."""
+    kubectl = models.kubectl
+    wait_for(
+        lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name") == "", "earlier models to be gone", 120
+    )
+    operator.stop()
+    operators = [OperatorProcess(kubectl, tmp_path / f"{name}.log", kubectl.namespace) for name in ("first", "second")]
+    try:
+        for process in operators:
+            process.launch()
+        for process in operators:
+            process.wait_until_healthy()
+        yield Pair(kubectl, operators)
+    finally:
+        for process in operators:
+            if process.is_running():
+                process.kill()
+        operator.start()
+
+
+def apply_many(models: ScoringModels, **spec: object) -> None:
+    """Apply twenty models, every other one with an autoscaler."""
+    scaled = {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}
+    models.kubectl.apply(
+        *(models.build(f"faq-{number}", **spec, **(scaled if number % 2 else {})) for number in range(MODELS))
+    )
+    for number in range(MODELS):
+        models.wait_until_ready(f"faq-{number}", timeout_seconds=120)
+
+
+def edit(models: ScoringModels) -> None:
+    """Change what the operator owns."""
+    models.kubectl("set", "env", "deployment/faq", "SCORING_MODEL_NAME=edited")
+
+
+def wait_for_repair(models: ScoringModels) -> None:
+    """Wait until the edit is put back."""
+    wait_for(
+        lambda: "edited" not in models.kubectl("get", "deployment", "faq", "-o", "yaml"), "the edit to be put back"
+    )
+
+
+def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: ScoringModels, pair: Pair) -> None:
+    leader, follower = pair.tell_apart()
+    models.apply()
+    models.wait_until_ready()
+    follower.pause()
+    edit(models)
+    wait_for_repair(models)
+    follower.resume()
+    assert leader.is_healthy()
+    assert follower.is_healthy()
+    assert pair.read_lease()["leaseTransitions"] == 0
+    assert "Leading as" not in follower.read_log()
+
+
+def test_two_operators_write_no_more_than_one_and_taking_over_writes_nothing(
+    kubectl: Kubectl, models: ScoringModels, pair: Pair
+) -> None:
+    leader, follower = pair.tell_apart()
+    before = count_requests(kubectl)
+    apply_many(models)
+    quiet = wait_until_quiet(kubectl)
+    new = count_requests(kubectl)
+    new.subtract(before)
+    applied = {kind: new[kind, "", "APPLY"] for kind in ("deployments", "services", "horizontalpodautoscalers")}
+    assert applied == {"deployments": MODELS, "services": MODELS, "horizontalpodautoscalers": MODELS // 2}
+    assert MODELS <= new["scoringmodels", "status", "PATCH"] <= 2 * MODELS
+    lists = count_requests(kubectl)["scoringmodels", "", "LIST"]
+    leader.kill()
+    pair.wait_until_leading(follower)
+    wait_for(lambda: count_requests(kubectl)["scoringmodels", "", "LIST"] > lists, "the new leader to list everything")
+    assert wait_until_quiet(kubectl) == quiet
+
+
+def test_other_operator_takes_over_from_a_killed_one_and_repairs(models: ScoringModels, pair: Pair) -> None:
+    leader, follower = pair.tell_apart()
+    models.apply()
+    models.wait_until_ready()
+    leader.kill()
+    edit(models)
+    assert pair.wait_until_leading(follower) < DURATION_SECONDS + RETRY_SECONDS + SLACK_SECONDS
+    wait_for_repair(models)
+    assert pair.read_lease()["leaseTransitions"] == 1
+
+
+def test_other_operator_takes_over_at_once_from_one_that_is_stopped(models: ScoringModels, pair: Pair) -> None:
+    leader, follower = pair.tell_apart()
+    models.apply()
+    models.wait_until_ready()
+    start = time.monotonic()
+    assert leader.stop() == 0
+    pair.wait_until_leading(follower)
+    assert time.monotonic() - start < RETRY_SECONDS + 0.5 + SLACK_SECONDS
+    assert "Lease released" in leader.read_log()
+    edit(models)
+    wait_for_repair(models)
+
+
+@pytest.fixture
+def hardware_class(kubectl: Kubectl) -> Iterator[str]:
+    """Yield the name of a HardwareClass of the test's own."""
+    name = "leadership"
+    kubectl.apply(build_class(name, "250m"))
+    yield name
+    kubectl("delete", "hardwareclass", name)
+
+
+def build_class(name: str, cpu: str) -> Manifest:
+    """Return a HardwareClass."""
+    metadata = {"name": name}
+    spec = {"resources": {"requests": {"cpu": cpu}, "limits": {"cpu": "1", "memory": "1Gi"}}}
+    return {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": metadata, "spec": spec}
+
+
+def test_leader_that_is_paused_amid_its_work_does_not_write_when_it_comes_back(
+    kubectl: Kubectl, models: ScoringModels, pair: Pair, hardware_class: str
+) -> None:
+    leader, follower = pair.tell_apart()
+    apply_many(models, hardwareClass=hardware_class)
+    before = count_requests(kubectl)["deployments", "", "APPLY"]
+    # One change, and each of the models has to be written.
+    kubectl.apply(build_class(hardware_class, "500m"))
+    leader.pause()
+    pair.wait_until_leading(follower)
+    for number in range(MODELS):
+        models.wait_until_ready(f"faq-{number}", timeout_seconds=120)
+    quiet = wait_until_quiet(kubectl)
+    assert count_requests(kubectl)["deployments", "", "APPLY"] - before >= MODELS
+    leader.resume()
+    wait_for(lambda: "Following: the Lease is held by" in leader.read_log(), "the old leader to follow")
+    assert wait_until_quiet(kubectl) == quiet
+    assert pair.is_leading(follower)
+    assert leader.is_healthy()
+
+
+def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(
+    kubectl: Kubectl, models: ScoringModels, pair: Pair
+) -> None:
+    leader, _ = pair.tell_apart()
+    models.apply()
+    models.wait_until_ready()
+    wait_until_quiet(kubectl)
+    pair.patch_lease(holderIdentity="somebody")
+    taken_at = time.monotonic()
+    wait_for(lambda: "The Lease has been taken by somebody" in leader.read_log(), "the leader to see that it is robbed")
+    assert time.monotonic() - taken_at < RENEW_SECONDS + SLACK_SECONDS
+    before = count_writes(kubectl)
+    edit(models)
+    wait_for(lambda: pair.read_lease()["holderIdentity"] != "somebody" or count_writes(kubectl) != before, "a leader")
+    assert DURATION_SECONDS - 0.5 < time.monotonic() - taken_at < DURATION_SECONDS + RETRY_SECONDS + SLACK_SECONDS
+    assert pair.read_lease()["holderIdentity"] in {operator.read_identity() for operator in pair.operators}
+    wait_for_repair(models)
+
+
+def test_deleted_lease_is_made_again_by_the_leader(models: ScoringModels, pair: Pair) -> None:
+    leader, follower = pair.tell_apart()
+    models.kubectl("delete", "lease", LEASE)
+    assert pair.wait_until_leading(leader) < RENEW_SECONDS + SLACK_SECONDS
+    models.apply()
+    models.wait_until_ready()
+    assert "No longer leading" not in leader.read_log()
+    assert "Leading as" not in follower.read_log()
+
+
+def test_times_in_the_lease_do_not_matter(pair: Pair) -> None:
+    leader, follower = pair.tell_apart()
+    for renewed in (FAR_FUTURE, FAR_PAST):
+        pair.patch_lease(renewTime=renewed, acquireTime=renewed)
+        wait_for(lambda: pair.read_lease()["renewTime"] not in {FAR_FUTURE, FAR_PAST}, "the next renewal")
+    assert pair.is_leading(leader)
+    assert pair.read_lease()["leaseTransitions"] == 0
+    leader.kill()
+    pair.patch_lease(renewTime=FAR_FUTURE, acquireTime=FAR_PAST)
+    seconds = pair.wait_until_leading(follower)
+    assert DURATION_SECONDS - SLACK_SECONDS < seconds < DURATION_SECONDS + RETRY_SECONDS + SLACK_SECONDS

@@ -1,0 +1,98 @@
+"""What a process that does not lead sends to the API server: reads, and no writes."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from kubernetes.aio import client
+
+from scoring_operator.api import Manifest
+from scoring_operator.cluster import Cluster, build_fence
+from scoring_operator.errors import ClusterError, NotLeading
+from scoring_operator.kinds import SCORING_MODEL, SERVICE, Scope
+
+pytestmark = pytest.mark.asyncio
+
+BODY: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "faq", "namespace": "team", "uid": "1", "resourceVersion": "1", "generation": 1},
+}
+
+
+@asynccontextmanager
+async def serve(check_may_write: Callable[[], None]) -> AsyncIterator[tuple[Cluster, list[str]]]:
+    """Yield a fenced connection, and the methods of the requests that have arrived."""
+    arrived: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        arrived.append(request.method)
+        await request.read()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    configuration = client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    configuration.trace_configs = [build_fence(check_may_write)]
+    cluster = Cluster(client.ApiClient(configuration), Scope())
+    try:
+        yield cluster, arrived
+    finally:
+        await cluster.close()
+        await runner.cleanup()
+
+
+async def write_all(cluster: Cluster) -> list[type[Exception] | None]:
+    """Try every way to write; return what each of them raised."""
+    writes = (
+        lambda: cluster.apply(SERVICE, BODY),
+        lambda: cluster.create(SERVICE, BODY),
+        lambda: cluster.update(SERVICE, BODY),
+        lambda: cluster.delete(SERVICE, BODY),
+        lambda: cluster.write_status(SCORING_MODEL, BODY, {"replicas": 1}),
+        lambda: cluster.post_event(BODY, "Normal", "Serving", "2 of 2 replicas ready."),
+    )
+    raised: list[type[Exception] | None] = []
+    for write in writes:
+        try:
+            await write()
+        except ClusterError as error:
+            raised.append(type(error))
+        else:
+            raised.append(None)
+    return raised
+
+
+async def test_leader_writes() -> None:
+    async with serve(lambda: None) as (cluster, arrived):
+        assert await write_all(cluster) == [None] * 6
+        assert arrived == ["PATCH", "POST", "PUT", "DELETE", "PATCH", "POST"]
+
+
+async def test_follower_reads_and_does_not_write() -> None:
+    def refuse() -> None:
+        raise NotLeading("not now")
+
+    async with serve(refuse) as (cluster, arrived):
+        assert await write_all(cluster) == [NotLeading] * 6
+        assert await cluster.get(SERVICE, "team", "faq") == {}
+        assert arrived == ["GET"]
+
+
+async def test_write_that_was_held_up_on_its_way_is_not_sent() -> None:
+    asked: list[None] = []
+
+    def refuse_the_second_time() -> None:
+        asked.append(None)
+        if len(asked) % 2 == 0:
+            raise NotLeading("not any more")
+
+    async with serve(refuse_the_second_time) as (cluster, arrived):
+        assert await write_all(cluster) == [ClusterError] * 6
+        assert len(asked) == 12
+        assert arrived == []
