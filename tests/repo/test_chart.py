@@ -1,20 +1,15 @@
 """What the chart makes of its values."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 import yaml
 
+from helm_chart import Helm, Manifest, Render
 from scoring_operator.api import HardwareClass, ModelSource
 from scoring_operator.settings import Settings
-
-Manifest = dict[str, Any]
-Helm = Callable[..., subprocess.CompletedProcess[str]]
-Render = Callable[..., list[Manifest]]
 
 PREFIX = "SCORING_OPERATOR_"
 

@@ -13,15 +13,14 @@ from pathlib import Path
 import httpx
 
 from kubectl import Kubectl
+from scoring_operator.kinds import CHILDREN, HARDWARE_CLASS, SCORING_MODEL
 from waiting import wait_for
 
 RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:test", "torch": "localhost/runtime-torch:test"}'
 REQUESTS = "apiserver_request_total{"
-CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
 OPERATOR_WRITES = {
-    *((resource, "", "APPLY") for resource in CHILDREN),
-    ("horizontalpodautoscalers", "", "DELETE"),
-    ("scoringmodels", "status", "PATCH"),
+    *((kind.plural, "", verb) for kind in CHILDREN for verb in ("APPLY", "DELETE")),
+    *((kind.plural, "status", "PATCH") for kind in (SCORING_MODEL, HARDWARE_CLASS)),
 }
 """Resource, subresource and verb of all that the operator writes, and nobody else does, but events: those only follow a status."""
 
@@ -29,8 +28,11 @@ OPERATOR_WRITES = {
 class OperatorProcess:
     """One operator, which can be killed and started again; with the namespace of a Lease it takes part in an election."""
 
-    def __init__(self, kubectl: Kubectl, log: Path, lease_namespace: str | None = None) -> None:
-        self._kubectl = kubectl
+    def __init__(
+        self, kubectl: Kubectl, log: Path, lease_namespace: str | None = None, kubeconfig: Path | None = None
+    ) -> None:
+        """Take where it logs, and the kubeconfig of whom it is; without one it is kubectl's user."""
+        self._kubeconfig = kubeconfig or kubectl.kubeconfig
         self._log = log
         self._lease_namespace = lease_namespace
         self._port = find_free_port()
@@ -45,7 +47,7 @@ class OperatorProcess:
         """Start the operator."""
         environment = {
             **os.environ,
-            "KUBECONFIG": str(self._kubectl.kubeconfig),
+            "KUBECONFIG": str(self._kubeconfig),
             "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
             "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
             "SCORING_OPERATOR_LOG_FORMAT": "plain",

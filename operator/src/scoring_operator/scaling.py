@@ -57,7 +57,8 @@ def judge_scaling(autoscalers: Autoscalers, now: datetime.datetime) -> ScalingVe
     if failing is None:
         return ScalingVerdict()
     condition, problem = failing
-    left = GRACE_SECONDS - measure_age_seconds(condition, now)
+    # Never longer than the grace, whatever the clocks of two machines say.
+    left = min(GRACE_SECONDS - measure_age_seconds(condition, now), GRACE_SECONDS)
     return ScalingVerdict(problem) if left <= 0 else ScalingVerdict(again_seconds=left)
 
 

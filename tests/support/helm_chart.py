@@ -1,0 +1,48 @@
+"""Helm and the chart, as an administrator uses them."""
+
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import yaml
+
+from local_clusters import ROOT, run_local_cluster
+
+CHART = ROOT / "charts" / "scoring-operator"
+KUBERNETES_VERSION = "1.36.0"
+RELEASE = "scoring-operator"
+NAMESPACE = "scoring-system"
+REQUIRED_VALUES = (
+    "--set=image.repository=registry.example.com/scoring-operator",
+    "--set=runtimeImages.sklearn=registry.example.com/scoring-runtime-sklearn:0.1.0",
+    "--set=runtimeImages.torch=registry.example.com/scoring-runtime-torch:0.1.0",
+)
+
+Manifest = dict[str, Any]
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+Render = Callable[..., list[Manifest]]
+
+
+@cache
+def _find_helm() -> str:
+    return run_local_cluster("program", "helm")
+
+
+def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run helm to its end, whatever that is."""
+    return subprocess.run([_find_helm(), *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def template_chart(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `helm template` on the chart with the given values alone."""
+    words = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES_VERSION)
+    return run_helm(*words, *arguments)
+
+
+def render_chart(*arguments: str) -> list[Manifest]:
+    """Return all that the chart makes of the required values and the given ones."""
+    done = template_chart(*REQUIRED_VALUES, *arguments)
+    if done.returncode != 0:
+        raise ValueError(done.stderr)
+    return [body for body in yaml.safe_load_all(done.stdout) if body]
