@@ -11,8 +11,8 @@ from local_cluster.commands import run, try_run
 from local_cluster.ports import is_free
 from local_cluster.processes import all_processes, find_processes
 from local_cluster.programs import program_problems
-from local_cluster.releases import CONTROL_PLANE_PROGRAMS, NODE_PROGRAMS
-from local_cluster.state import Cluster, NodeKind, Record, cache_folder, other_clusters, state_folder
+from local_cluster.releases import needed_programs
+from local_cluster.state import Addon, Cluster, NodeKind, Record, cache_folder, other_clusters, state_folder
 
 CONTROL_PLANE_COMMANDS = {"openssl": "openssl"}
 NODE_COMMANDS = {
@@ -28,6 +28,8 @@ NODE_COMMANDS = {
 }
 """Commands that a real node needs and Debian's packages that hold them."""
 
+ADDON_COMMANDS: dict[Addon, dict[str, str]] = {Addon.PROMETHEUS: {"prometheus": "prometheus"}}
+
 CNI_FOLDERS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 CNI_PLUGINS = ("bridge", "host-local", "portmap", "loopback")
 BUSYBOX = Path("/bin/busybox")
@@ -42,13 +44,15 @@ def cni_folder() -> Path | None:
     return next((folder for folder in CNI_FOLDERS if all((folder / name).exists() for name in CNI_PLUGINS)), None)
 
 
-def missing_packages(node: NodeKind) -> list[str]:
-    """Debian's names of the packages that the machine lacks."""
-    commands = CONTROL_PLANE_COMMANDS if node == "none" else CONTROL_PLANE_COMMANDS | NODE_COMMANDS
+def missing_packages(record: Record) -> list[str]:
+    """Debian's names of the packages that the machine lacks for a cluster with these parts."""
+    commands = CONTROL_PLANE_COMMANDS | (NODE_COMMANDS if record.node == "real" else {})
+    for addon in record.addons:
+        commands |= ADDON_COMMANDS.get(addon, {})
     missing = {package for command, package in commands.items() if shutil.which(command) is None}
-    if node == "real" and cni_folder() is None:
+    if record.node == "real" and cni_folder() is None:
         missing.add("containernetworking-plugins")
-    if node == "real" and not is_static_busybox(BUSYBOX):
+    if record.node == "real" and not is_static_busybox(BUSYBOX):
         missing.add("busybox-static")
     return sorted(missing)
 
@@ -80,23 +84,24 @@ def install_packages(packages: list[str]) -> None:
     finally:
         if ours:
             policy.unlink(missing_ok=True)
+    if "prometheus" in packages:
+        # Or its service would start at the next boot, on all addresses.
+        try_run(["systemctl", "disable", "prometheus"])
 
 
 def find_problems(cluster: Cluster, record: Record) -> list[str]:
     """Everything that keeps the cluster from starting, in sentences that say what to do; empty when nothing does."""
     if platform.system() != "Linux":
         return [f"this is {platform.system()}: the local cluster needs Linux; use `--provider kind` elsewhere"]
-    node = record.node
-    programs = CONTROL_PLANE_PROGRAMS if node == "none" else CONTROL_PLANE_PROGRAMS + NODE_PROGRAMS
-    problems = _package_problems(node) + program_problems(programs) + _disk_problems(cluster, node)
-    problems += _port_problems(cluster, record)
-    return problems + (_node_problems(cluster) if node == "real" else [])
+    problems = _package_problems(record) + program_problems(needed_programs(record))
+    problems += _disk_problems(cluster, record.node) + _port_problems(cluster, record)
+    return problems + (_node_problems(cluster) if record.node == "real" else [])
 
 
 def _port_problems(cluster: Cluster, record: Record) -> list[str]:
     """Ports that were chosen for parts which do not run now, and that somebody else took in the meantime."""
     running = {process.program for process in find_processes(cluster)}
-    owners = {name: "etcd" if name == "etcd-peer" else name for name in record.ports}
+    owners = {name: "etcd" if name == "etcd-peer" else name.partition("/")[0] for name in record.ports}
     taken = [
         f"{port} ({name})" for name, port in record.ports.items() if owners[name] not in running and not is_free(port)
     ]
@@ -105,8 +110,8 @@ def _port_problems(cluster: Cluster, record: Record) -> list[str]:
     return [f"ports {', '.join(taken)} are taken by other programs: end those, or `down` and `up` to get other ports"]
 
 
-def _package_problems(node: NodeKind) -> list[str]:
-    packages = missing_packages(node)
+def _package_problems(record: Record) -> list[str]:
+    packages = missing_packages(record)
     if not packages or can_install_packages():
         return []
     return [f"missing packages: as root, `apt-get install {' '.join(packages)}` (other systems name them alike)"]
