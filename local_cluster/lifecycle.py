@@ -28,7 +28,7 @@ def _bring_up(cluster: Cluster, record: Record) -> None:
         if problems := find_problems(cluster, record):
             raise MachineNotReady(problems)
     save_record(cluster, record)
-    if packages := missing_packages(record):
+    if packages := missing_packages(record.node):
         with step(f"installing {', '.join(packages)}"):
             install_packages(packages)
     with step("programs") as report:

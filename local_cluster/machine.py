@@ -12,7 +12,7 @@ from local_cluster.ports import is_free
 from local_cluster.processes import all_processes, find_processes
 from local_cluster.programs import program_problems
 from local_cluster.releases import needed_programs
-from local_cluster.state import Addon, Cluster, NodeKind, Record, cache_folder, other_clusters, state_folder
+from local_cluster.state import Cluster, NodeKind, Record, cache_folder, other_clusters, state_folder
 
 CONTROL_PLANE_COMMANDS = {"openssl": "openssl"}
 NODE_COMMANDS = {
@@ -28,8 +28,6 @@ NODE_COMMANDS = {
 }
 """Commands that a real node needs and Debian's packages that hold them."""
 
-ADDON_COMMANDS: dict[Addon, dict[str, str]] = {Addon.PROMETHEUS: {"prometheus": "prometheus"}}
-
 CNI_FOLDERS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 CNI_PLUGINS = ("bridge", "host-local", "portmap", "loopback")
 BUSYBOX = Path("/bin/busybox")
@@ -44,15 +42,13 @@ def cni_folder() -> Path | None:
     return next((folder for folder in CNI_FOLDERS if all((folder / name).exists() for name in CNI_PLUGINS)), None)
 
 
-def missing_packages(record: Record) -> list[str]:
-    """Debian's names of the packages that the machine lacks for a cluster with these parts."""
-    commands = CONTROL_PLANE_COMMANDS | (NODE_COMMANDS if record.node == "real" else {})
-    for addon in record.addons:
-        commands |= ADDON_COMMANDS.get(addon, {})
+def missing_packages(node: NodeKind) -> list[str]:
+    """Debian's names of the packages that the machine lacks."""
+    commands = CONTROL_PLANE_COMMANDS if node == "none" else CONTROL_PLANE_COMMANDS | NODE_COMMANDS
     missing = {package for command, package in commands.items() if shutil.which(command) is None}
-    if record.node == "real" and cni_folder() is None:
+    if node == "real" and cni_folder() is None:
         missing.add("containernetworking-plugins")
-    if record.node == "real" and not is_static_busybox(BUSYBOX):
+    if node == "real" and not is_static_busybox(BUSYBOX):
         missing.add("busybox-static")
     return sorted(missing)
 
@@ -84,16 +80,13 @@ def install_packages(packages: list[str]) -> None:
     finally:
         if ours:
             policy.unlink(missing_ok=True)
-    if "prometheus" in packages:
-        # Or its service would start at the next boot, on all addresses.
-        try_run(["systemctl", "disable", "prometheus"])
 
 
 def find_problems(cluster: Cluster, record: Record) -> list[str]:
     """Everything that keeps the cluster from starting, in sentences that say what to do; empty when nothing does."""
     if platform.system() != "Linux":
         return [f"this is {platform.system()}: the local cluster needs Linux; use `--provider kind` elsewhere"]
-    problems = _package_problems(record) + program_problems(needed_programs(record))
+    problems = _package_problems(record.node) + program_problems(needed_programs(record))
     problems += _disk_problems(cluster, record.node) + _port_problems(cluster, record)
     return problems + (_node_problems(cluster) if record.node == "real" else [])
 
@@ -110,8 +103,8 @@ def _port_problems(cluster: Cluster, record: Record) -> list[str]:
     return [f"ports {', '.join(taken)} are taken by other programs: end those, or `down` and `up` to get other ports"]
 
 
-def _package_problems(record: Record) -> list[str]:
-    packages = missing_packages(record)
+def _package_problems(node: NodeKind) -> list[str]:
+    packages = missing_packages(node)
     if not packages or can_install_packages():
         return []
     return [f"missing packages: as root, `apt-get install {' '.join(packages)}` (other systems name them alike)"]

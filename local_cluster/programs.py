@@ -105,7 +105,7 @@ def _build(release: Release, progress: Progress) -> None:
 
 
 def _run_go_build(release: Release, output: str, progress: Progress) -> None:
-    command = ["go", "build", "-v", "-trimpath", "-ldflags", release.linker_flags, "-o", output]
+    command = ["go", "build", "-v", "-trimpath", "-tags", release.tags, "-ldflags", release.linker_flags, "-o", output]
     try:
         process = subprocess.Popen(
             [*command, *release.packages.values()],

@@ -1,7 +1,6 @@
 """Prometheus as an add-on: scrapes the real node's pods that ask for it by annotation, and targets named in files."""
 
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from local_cluster.certificates import ensure_kubeconfig
 from local_cluster.control_plane import kubectl
 from local_cluster.daemons import Daemon, ensure_running
 from local_cluster.downloads import answers_ok
-from local_cluster.errors import MachineNotReady
+from local_cluster.programs import program_path
 from local_cluster.state import Cluster, write_whole
 from local_cluster.steps import step
 
@@ -25,9 +24,6 @@ ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
 
 def raise_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
     """Start Prometheus unless it runs, with the right to read pods."""
-    program = shutil.which("prometheus")
-    if program is None:
-        raise MachineNotReady(["prometheus is not on the path"])
     folder = cluster.addons_folder / "prometheus"
     (folder / "targets").mkdir(parents=True, exist_ok=True)
     kubeconfig = ensure_kubeconfig(cluster, USER, (), ports["kube-apiserver"], folder)
@@ -36,7 +32,7 @@ def raise_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
         kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
     address = f"{addresses.LOOPBACK}:{ports['prometheus']}"
     arguments: list[str | Path] = [
-        program,
+        program_path("prometheus"),
         f"--config.file={folder}/prometheus.json",
         f"--storage.tsdb.path={folder}/data",
         "--storage.tsdb.retention.time=1d",

@@ -42,7 +42,7 @@ def test_missing_packages_are_no_problem_where_they_can_be_installed(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
-    assert missing_packages(Record()) == ["openssl"]
+    assert missing_packages("none") == ["openssl"]
     assert find_problems(cluster, Record()) == []
 
 
