@@ -6,6 +6,8 @@ from functools import partial
 import pytest
 
 from kubectl import Kubectl, Manifest
+from measured_values import MeasuredValue
+from scaled_objects import ask_http, build_scaled_object, wait_for_pods
 from scoring_models import ScoringModels
 from waiting import wait_for
 
@@ -53,6 +55,22 @@ def test_gpu_model_gets_a_node_and_its_deletion_gives_it_back(kubectl: Kubectl, 
     assert [pod["spec"]["nodeName"] for pod in pods] == [node["metadata"]["name"]]
     models.kubectl("delete", "scoringmodel", "faq")
     wait_for(lambda: not find_nodes(kubectl), "the idle node to be removed", REMOVAL_SECONDS)
+
+
+def test_gpu_model_scaled_from_zero_by_keda_has_nodes_only_while_requests_wait(
+    kubectl: Kubectl, models: ScoringModels, waiting: MeasuredValue
+) -> None:
+    models.apply(hardwareClass="gpu", replicas=0)
+    models.kubectl.apply(build_scaled_object(models.build(), ask_http(waiting)))
+    models.wait_for_reason("ScaledToZero")
+    assert find_nodes(kubectl) == []
+    waiting.value = 2
+    wait_for_pods(models.kubectl, 2)
+    gpus = sum(int(node["status"]["allocatable"][GPU]) for node in find_nodes(kubectl))
+    assert gpus >= 2
+    waiting.value = 0
+    models.wait_for_reason("ScaledToZero")
+    wait_for(lambda: not find_nodes(kubectl), "the idle nodes to be removed", REMOVAL_SECONDS)
 
 
 def test_gpu_model_is_unschedulable_until_its_node_is_there(kubectl: Kubectl, models: ScoringModels) -> None:
