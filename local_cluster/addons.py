@@ -4,17 +4,31 @@ Off by default: KEDA and Karpenter are built for minutes where no one publishes 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from local_cluster.karpenter import raise_karpenter
-from local_cluster.keda import raise_keda
+from local_cluster.daemons import Daemon, ensure_running
+from local_cluster.karpenter import install_karpenter, karpenter_daemons
+from local_cluster.keda import install_keda, keda_daemons
 from local_cluster.ports import ADDON_PORTS, choose_ports
-from local_cluster.prometheus import raise_prometheus
+from local_cluster.processes import find_processes
+from local_cluster.prometheus import install_prometheus, prometheus_daemons
 from local_cluster.state import Addon, Cluster, Record, other_clusters, save_record
+from local_cluster.steps import step
 
-RAISERS: dict[Addon, Callable[[Cluster, dict[str, int]], None]] = {
-    Addon.KARPENTER: raise_karpenter,
-    Addon.KEDA: raise_keda,
-    Addon.PROMETHEUS: raise_prometheus,
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an add-on comes to a cluster: what the API server must have first, and what runs."""
+
+    title: str
+    install: Callable[[Cluster, dict[str, int]], None]
+    daemons: Callable[[Cluster, dict[str, int]], list[Daemon]]
+
+
+RECIPES = {
+    Addon.KARPENTER: Recipe("Karpenter's kinds", install_karpenter, karpenter_daemons),
+    Addon.KEDA: Recipe("KEDA's kinds", install_keda, keda_daemons),
+    Addon.PROMETHEUS: Recipe("Prometheus' rights", install_prometheus, prometheus_daemons),
 }
 
 
@@ -22,7 +36,13 @@ def raise_addons(cluster: Cluster, record: Record) -> None:
     """Start what does not run of the cluster's add-ons, and wait until they work."""
     _choose_ports(cluster, record)
     for addon in record.addons:
-        RAISERS[addon](cluster, record.ports)
+        recipe = RECIPES[addon]
+        daemons = recipe.daemons(cluster, record.ports)
+        if not all(find_processes(cluster, [daemon.program]) for daemon in daemons):
+            with step(recipe.title):
+                recipe.install(cluster, record.ports)
+        for daemon in daemons:
+            ensure_running(cluster, daemon)
 
 
 def _choose_ports(cluster: Cluster, record: Record) -> None:

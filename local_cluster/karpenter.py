@@ -8,12 +8,11 @@ from typing import Any
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig
 from local_cluster.control_plane import apply_definitions, kubectl
-from local_cluster.daemons import Daemon, ensure_running
+from local_cluster.daemons import Daemon
 from local_cluster.definitions import read_definitions
 from local_cluster.downloads import answers_ok
 from local_cluster.programs import program_path
 from local_cluster.state import Cluster, write_whole
-from local_cluster.steps import step
 
 USER = "karpenter"
 INSTANCE_TYPES: dict[str, tuple[float, dict[str, str]]] = {
@@ -25,14 +24,19 @@ INSTANCE_TYPES: dict[str, tuple[float, dict[str, str]]] = {
 """What can be had: price in an hour, and resources."""
 
 
-def raise_karpenter(cluster: Cluster, ports: dict[str, int]) -> None:
-    """Give the cluster Karpenter's kinds, and start it unless it runs. NodePools are the business of its user."""
+def install_karpenter(cluster: Cluster, ports: dict[str, int]) -> None:
+    """Give the cluster Karpenter's kinds and rights. NodePools are the business of its user."""
+    del ports
+    types = json.dumps(render_instance_types(), indent=2)
+    write_whole(cluster.addons_folder / "karpenter" / "instance-types.json", types)
+    apply_definitions(cluster, read_definitions("karpenter"))
+    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
+
+
+def karpenter_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
+    """The controller, with its own KWOK provider in it."""
     folder = cluster.addons_folder / "karpenter"
-    write_whole(folder / "instance-types.json", json.dumps(render_instance_types(), indent=2))
     kubeconfig = ensure_kubeconfig(cluster, USER, (), ports["kube-apiserver"], folder)
-    with step("Karpenter's kinds"):
-        apply_definitions(cluster, read_definitions("karpenter"))
-        kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
     arguments: list[str | Path] = [
         program_path("karpenter"),
         f"--instance-types-file-path={folder}/instance-types.json",
@@ -42,7 +46,7 @@ def raise_karpenter(cluster: Cluster, ports: dict[str, int]) -> None:
     ]
     is_healthy = partial(answers_ok, f"http://{addresses.LOOPBACK}:{ports['karpenter/health']}/readyz")
     environment = {"KUBECONFIG": str(kubeconfig), "SYSTEM_NAMESPACE": "kube-system"}
-    ensure_running(cluster, Daemon("Karpenter", arguments, folder / "karpenter.log", is_healthy, environment))
+    return [Daemon("Karpenter", arguments, folder / "karpenter.log", is_healthy, environment)]
 
 
 def render_instance_types() -> list[dict[str, Any]]:

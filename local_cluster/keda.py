@@ -12,12 +12,11 @@ from typing import Any
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig, ensure_server_certificate
 from local_cluster.control_plane import apply_definitions, ask_kubectl, kubectl
-from local_cluster.daemons import Daemon, ensure_running
+from local_cluster.daemons import Daemon
 from local_cluster.definitions import SOURCES, read_definitions
 from local_cluster.downloads import answers_ok
 from local_cluster.programs import program_path
 from local_cluster.state import Cluster
-from local_cluster.steps import step
 
 NAMESPACE = "keda"
 SERVICE = "keda-metrics-apiserver"
@@ -42,20 +41,23 @@ ENVIRONMENT = {
 }
 
 
-def raise_keda(cluster: Cluster, ports: dict[str, int]) -> None:
-    """Give the cluster KEDA's kinds and rights, start what does not run, and wait until its metrics are served."""
+def install_keda(cluster: Cluster, ports: dict[str, int]) -> None:
+    """Give the cluster KEDA's kinds and rights, and the API of external metrics."""
+    certificates = cluster.addons_folder / "keda" / "certificates"
+    ensure_server_certificate(cluster, certificates, f"{SERVICE}.{NAMESPACE}.svc")
+    apply_definitions(cluster, read_definitions("keda"))
+    module = SOURCES["keda"].folder
+    files = [f"--filename={module / path}" for path in MANIFESTS]
+    kubectl(cluster, "apply", "--server-side", "--force-conflicts", *files)
+    api = json.dumps(render_api(certificates / "ca.crt", ports["keda-adapter"]))
+    kubectl(cluster, "apply", "--filename", "-", text_input=api)
+
+
+def keda_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
+    """The operator, and the adapter that serves its metrics."""
     folder = cluster.addons_folder / "keda"
     kubeconfig = ensure_kubeconfig(cluster, USER, GROUPS, ports["kube-apiserver"], folder)
-    ensure_server_certificate(cluster, folder / "certificates", f"{SERVICE}.{NAMESPACE}.svc")
-    with step("KEDA's kinds"):
-        apply_definitions(cluster, read_definitions("keda"))
-        module = SOURCES["keda"].folder
-        for path in MANIFESTS:
-            kubectl(cluster, "apply", "--server-side", "--filename", str(module / path))
-        api = json.dumps(render_api(folder / "certificates" / "ca.crt", ports["keda-adapter"]))
-        kubectl(cluster, "apply", "--filename", "-", text_input=api)
-    ensure_running(cluster, _operator(folder, kubeconfig, ports))
-    ensure_running(cluster, _adapter(cluster, folder, kubeconfig, ports))
+    return [_operator(folder, kubeconfig, ports), _adapter(cluster, folder, kubeconfig, ports)]
 
 
 def render_api(authority: Path, port: int) -> dict[str, Any]:

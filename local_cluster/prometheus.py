@@ -8,11 +8,10 @@ from typing import Any
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig
 from local_cluster.control_plane import kubectl
-from local_cluster.daemons import Daemon, ensure_running
+from local_cluster.daemons import Daemon
 from local_cluster.downloads import answers_ok
 from local_cluster.programs import program_path
 from local_cluster.state import Cluster, write_whole
-from local_cluster.steps import step
 
 USER = "prometheus"
 SCRAPE_INTERVAL = "5s"
@@ -22,14 +21,18 @@ POD_ADDRESSES = r"10\.246\.0\.\d+"
 ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
 
 
-def raise_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
-    """Start Prometheus unless it runs, with the right to read pods."""
+def install_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
+    """Write its configuration, and give it the right to read pods."""
     folder = cluster.addons_folder / "prometheus"
     (folder / "targets").mkdir(parents=True, exist_ok=True)
     kubeconfig = ensure_kubeconfig(cluster, USER, (), ports["kube-apiserver"], folder)
     write_whole(folder / "prometheus.json", json.dumps(render_configuration(folder, kubeconfig), indent=2))
-    with step("Prometheus' rights"):
-        kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
+    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
+
+
+def prometheus_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
+    """Prometheus itself."""
+    folder = cluster.addons_folder / "prometheus"
     address = f"{addresses.LOOPBACK}:{ports['prometheus']}"
     arguments: list[str | Path] = [
         program_path("prometheus"),
@@ -39,7 +42,7 @@ def raise_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
         f"--web.listen-address={address}",
     ]
     is_healthy = partial(answers_ok, f"http://{address}/-/ready")
-    ensure_running(cluster, Daemon("Prometheus", arguments, folder / "prometheus.log", is_healthy))
+    return [Daemon("Prometheus", arguments, folder / "prometheus.log", is_healthy)]
 
 
 def render_configuration(folder: Path, kubeconfig: Path) -> dict[str, Any]:
