@@ -15,8 +15,8 @@ from local_cluster.state import Cluster, write_whole
 
 USER = "prometheus"
 SCRAPE_INTERVAL = "5s"
-POD_ADDRESSES = r"10\.246\.0\.\d+"
-"""Of addresses.POD_RANGE. A fake node's pods have addresses that nobody serves, or somebody else."""
+POD_ADDRESSES = r"10\.246\.0\.\d+|127\.0\.0\.1"
+"""Of addresses.POD_RANGE, or of this machine. A fake node's other pods have addresses that nobody serves, or somebody else."""
 
 ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
 

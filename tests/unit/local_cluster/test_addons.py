@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_cluster import definitions
-from local_cluster.addresses import BRIDGE_ADDRESS
+from local_cluster.addresses import BRIDGE_ADDRESS, LOOPBACK
 from local_cluster.errors import ProgramUnavailable
 from local_cluster.karpenter import render_instance_types
 from local_cluster.keda import render_api
@@ -41,12 +41,13 @@ def test_nodes_with_and_without_gpus_can_be_had() -> None:
     assert {"0", "1"} <= set(gpus)
 
 
-def test_prometheus_asks_pods_of_the_real_node_that_ask_for_it(tmp_path: Path) -> None:
+def test_prometheus_asks_pods_of_this_machine_that_ask_for_it(tmp_path: Path) -> None:
     pods, files = render_configuration(tmp_path, tmp_path / "kubeconfig")["scrape_configs"]
     kept = {rule["source_labels"][0]: rule["regex"] for rule in pods["relabel_configs"] if rule.get("action") == "keep"}
     assert kept["__meta_kubernetes_pod_annotation_prometheus_io_scrape"] == "true"
-    assert re.fullmatch(kept["__meta_kubernetes_pod_ip"], BRIDGE_ADDRESS)
-    assert not re.fullmatch(POD_ADDRESSES, "10.0.0.7")
+    assert kept["__meta_kubernetes_pod_ip"] == POD_ADDRESSES
+    asked = [address for address in (BRIDGE_ADDRESS, LOOPBACK, "10.0.0.7") if re.fullmatch(POD_ADDRESSES, address)]
+    assert asked == [BRIDGE_ADDRESS, LOOPBACK]
     assert files["file_sd_configs"] == [{"files": [f"{tmp_path}/targets/*.json"]}]
 
 
