@@ -1,6 +1,8 @@
-"""Client certificates of the node's programs, signed by the authority that kwokctl made for the cluster; by openssl."""
+"""Certificates of the programs beside the control plane, signed by the authority that kwokctl made; by openssl."""
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from local_cluster import addresses
@@ -8,15 +10,43 @@ from local_cluster.commands import run
 from local_cluster.state import Cluster, write_whole
 
 VALID_DAYS = 3650
+KEY_USAGE = "keyUsage=digitalSignature,keyEncipherment\n"
 
 
-def ensure_kubeconfig(cluster: Cluster, user: str, groups: tuple[str, ...], api_server_port: int) -> Path:
-    """A kubeconfig for one of the node's programs; made once, with a certificate for the user and its groups."""
-    path = cluster.node_folder / f"{user.replace(':', '-')}.kubeconfig"
+@dataclass(frozen=True)
+class Request:
+    """A certificate that is wanted: its files' name, its subject and what it is good for, in openssl's words."""
+
+    name: str
+    subject: str
+    extensions: str
+
+
+def ensure_kubeconfig(
+    cluster: Cluster, user: str, groups: tuple[str, ...], api_server_port: int, folder: Path | None = None
+) -> Path:
+    """A kubeconfig for a program, in the node's folder or another; made once, with a certificate for user and groups."""
+    folder = folder or cluster.node_folder
+    name = user.replace(":", "-")
+    path = folder / f"{name}.kubeconfig"
     if not path.exists():
-        key, certificate = _sign(cluster, user, groups)
+        subject = "".join(f"/O={group}" for group in groups) + f"/CN={user}"
+        request = Request(name, subject, f"extendedKeyUsage=clientAuth\n{KEY_USAGE}")
+        key, certificate = _sign(cluster, folder, request)
         write_whole(path, json.dumps(render_kubeconfig(cluster, key, certificate, api_server_port), indent=2))
     return path
+
+
+def ensure_server_certificate(cluster: Cluster, folder: Path, host: str) -> None:
+    """`tls.key`, `tls.crt` and `ca.crt` in the folder; made once, for the host and for loopback, to serve and to call."""
+    if not (folder / "ca.crt").exists():
+        names = f"subjectAltName=DNS:{host},IP:{addresses.LOOPBACK}\n"
+        _sign(
+            cluster,
+            folder,
+            Request("tls", f"/CN={host}", f"extendedKeyUsage=serverAuth,clientAuth\n{names}{KEY_USAGE}"),
+        )
+        shutil.copyfile(cluster.folder / "pki" / "ca.crt", folder / "ca.crt")
 
 
 def render_kubeconfig(cluster: Cluster, key: Path, certificate: Path, api_server_port: int) -> dict[str, object]:
@@ -33,17 +63,15 @@ def render_kubeconfig(cluster: Cluster, key: Path, certificate: Path, api_server
     }
 
 
-def _sign(cluster: Cluster, user: str, groups: tuple[str, ...]) -> tuple[Path, Path]:
-    name = user.replace(":", "-")
-    folder, authority = cluster.node_folder, cluster.folder / "pki"
+def _sign(cluster: Cluster, folder: Path, wanted: Request) -> tuple[Path, Path]:
+    authority = cluster.folder / "pki"
     folder.mkdir(parents=True, exist_ok=True)
-    key, request, certificate = (folder / f"{name}.{ending}" for ending in ("key", "csr", "crt"))
-    subject = "".join(f"/O={group}" for group in groups) + f"/CN={user}"
+    key, request, certificate = (folder / f"{wanted.name}.{ending}" for ending in ("key", "csr", "crt"))
     new_key = ("-newkey", "rsa:2048", "-nodes", "-keyout", key)
-    run(["openssl", "req", "-new", *new_key, "-subj", subject, "-out", request])
+    run(["openssl", "req", "-new", *new_key, "-subj", wanted.subject, "-out", request])
     key.chmod(0o600)
-    extensions = folder / "client.extensions"
-    write_whole(extensions, "extendedKeyUsage=clientAuth\nkeyUsage=digitalSignature,keyEncipherment\n")
+    extensions = folder / f"{wanted.name}.extensions"
+    write_whole(extensions, wanted.extensions)
     signer = (
         "-CA",
         authority / "ca.crt",

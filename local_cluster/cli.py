@@ -11,13 +11,14 @@ from rich.table import Table
 from local_cluster import kind
 from local_cluster.builder import lock_path
 from local_cluster.container_images import RealNode
+from local_cluster.definitions import SOURCES, read_definitions
 from local_cluster.errors import LocalClusterError
 from local_cluster.images import BASE, RECIPES, Target, load_derived_image, load_project_image
 from local_cluster.lifecycle import bring_down, bring_up
 from local_cluster.locks import lock
 from local_cluster.programs import get_programs
 from local_cluster.releases import find_release
-from local_cluster.state import Cluster, NodeKind, Provider, Record, load_record
+from local_cluster.state import Addon, Cluster, NodeKind, Provider, Record, load_record
 from local_cluster.status import Status, read_status
 from local_cluster.steps import console, step
 
@@ -41,15 +42,20 @@ def main() -> None:
 def up(
     name: Name = DEFAULT_NAME,
     node: Annotated[NodeKind, typer.Option(help="real: a node that runs pods (root); none: no root needed.")] = "real",
+    addons: Annotated[
+        list[Addon] | None, typer.Option("--with", help="An add-on, repeatable; it stays until `down`.")
+    ] = None,
     provider: By = "local",
 ) -> None:
     """Bring a cluster up, or mend what died of one that is up."""
     cluster = Cluster(name)
+    if provider == "kind" and addons:
+        raise LocalClusterError("add-ons are programs of this machine: `--with` goes with `--provider local` only")
     if provider == "kind":
         with step("kind"):
             kind.bring_up_kind(cluster)
     else:
-        bring_up(cluster, node)
+        bring_up(cluster, node, addons or ())
     console.print(f"export KUBECONFIG={cluster.kubeconfig}", soft_wrap=True)
 
 
@@ -92,6 +98,12 @@ def program(name: str) -> None:
         with step(name) as report:
             get_programs([name], report)
     typer.echo(path)
+
+
+@app.command()
+def crds(source: Annotated[str, typer.Argument(help=f"Of {', '.join(SOURCES)}.")]) -> None:
+    """Print another project's custom resource definitions, for `kubectl apply --server-side --filename -`."""
+    typer.echo(read_definitions(source))
 
 
 @app.command("load-image")

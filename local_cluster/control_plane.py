@@ -212,6 +212,13 @@ def ask_kubectl(cluster: Cluster, *arguments: str) -> str | None:
     return try_run([*_kubectl(cluster), "--request-timeout=5s", *arguments], timeout_seconds=15)
 
 
+def apply_definitions(cluster: Cluster, definitions: str) -> None:
+    """Apply custom resource definitions and wait until their kinds are served."""
+    kubectl(cluster, "apply", "--server-side", "--force-conflicts", "--filename", "-", text_input=definitions)
+    wait = ("wait", "--for=condition=Established", "--timeout=60s", "--filename", "-")
+    kubectl(cluster, *wait, text_input=definitions)
+
+
 def _kubectl(cluster: Cluster) -> list[str | Path]:
     # Its notes on what the API server offers are kept with the cluster, not in the user's home.
     cache = cluster.folder / "kubectl"

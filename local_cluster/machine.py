@@ -11,7 +11,7 @@ from local_cluster.commands import run, try_run
 from local_cluster.ports import is_free
 from local_cluster.processes import all_processes, find_processes
 from local_cluster.programs import program_problems
-from local_cluster.releases import CONTROL_PLANE_PROGRAMS, NODE_PROGRAMS
+from local_cluster.releases import needed_programs
 from local_cluster.state import Cluster, NodeKind, Record, cache_folder, other_clusters, state_folder
 
 CONTROL_PLANE_COMMANDS = {"openssl": "openssl"}
@@ -86,17 +86,15 @@ def find_problems(cluster: Cluster, record: Record) -> list[str]:
     """Everything that keeps the cluster from starting, in sentences that say what to do; empty when nothing does."""
     if platform.system() != "Linux":
         return [f"this is {platform.system()}: the local cluster needs Linux; use `--provider kind` elsewhere"]
-    node = record.node
-    programs = CONTROL_PLANE_PROGRAMS if node == "none" else CONTROL_PLANE_PROGRAMS + NODE_PROGRAMS
-    problems = _package_problems(node) + program_problems(programs) + _disk_problems(cluster, node)
-    problems += _port_problems(cluster, record)
-    return problems + (_node_problems(cluster) if node == "real" else [])
+    problems = _package_problems(record.node) + program_problems(needed_programs(record))
+    problems += _disk_problems(cluster, record.node) + _port_problems(cluster, record)
+    return problems + (_node_problems(cluster) if record.node == "real" else [])
 
 
 def _port_problems(cluster: Cluster, record: Record) -> list[str]:
     """Ports that were chosen for parts which do not run now, and that somebody else took in the meantime."""
     running = {process.program for process in find_processes(cluster)}
-    owners = {name: "etcd" if name == "etcd-peer" else name for name in record.ports}
+    owners = {name: "etcd" if name == "etcd-peer" else name.partition("/")[0] for name in record.ports}
     taken = [
         f"{port} ({name})" for name, port in record.ports.items() if owners[name] not in running and not is_free(port)
     ]

@@ -3,7 +3,7 @@
 import json
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from local_cluster import addresses
@@ -11,6 +11,7 @@ from local_cluster.certificates import ensure_kubeconfig
 from local_cluster.commands import try_run
 from local_cluster.container_images import ctr, ensure_pause_image
 from local_cluster.control_plane import ask_kubectl, kubectl
+from local_cluster.daemons import START_SECONDS, Daemon, ensure_running
 from local_cluster.downloads import answers_ok
 from local_cluster.errors import MachineNotReady
 from local_cluster.machine import cni_folder
@@ -25,14 +26,13 @@ from local_cluster.node_configuration import (
     render_storage,
     volume_folders,
 )
-from local_cluster.processes import find_processes, start_process, stop_process, wait_until
+from local_cluster.processes import find_processes, stop_process, wait_until
 from local_cluster.programs import program_path
 from local_cluster.state import Cluster, Record, save_record, write_whole
 from local_cluster.steps import step
 
 Report = Callable[[str], None]
 RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
-START_SECONDS = 60
 CONNECTION_END_SECONDS = 1.0
 
 
@@ -70,18 +70,25 @@ def raise_node(cluster: Cluster, record: Record) -> None:
     """Start what does not run of the node, wait until it is ready, and give the cluster its storage."""
     port = record.ports["kube-apiserver"]
     _end_connections_without_listener(cluster, port)
-    _ensure_running(
-        cluster, "API server for pods", "socat", _forwarder(cluster, port), lambda: _accepts_connections(port)
+    logs = cluster.node_folder / "logs"
+    forwarder = _forwarder(cluster, port)
+    ensure_running(
+        cluster, Daemon("API server for pods", forwarder, logs / "socat.log", lambda: _accepts_connections(port))
     )
     containerd: list[str | Path] = [_command("containerd"), "--config", cluster.node_folder / "containerd.toml"]
-    _ensure_running(cluster, "containerd", "containerd", containerd, lambda: _containerd_answers(cluster))
+    ensure_running(
+        cluster, Daemon("containerd", containerd, logs / "containerd.log", lambda: _containerd_answers(cluster))
+    )
     with step("pause image") as report:
         ensure_pause_image(cluster, report)
-    _ensure_running(cluster, "kubelet", "kubelet", _kubelet(cluster, port), _kubelet_answers)
-    _ensure_running(cluster, "kube-proxy", "kube-proxy", _kube_proxy(cluster, port), _kube_proxy_answers)
+    ensure_running(cluster, Daemon("kubelet", _kubelet(cluster, port), logs / "kubelet.log", _kubelet_answers))
+    ensure_running(
+        cluster, Daemon("kube-proxy", _kube_proxy(cluster, port), logs / "kube-proxy.log", _kube_proxy_answers)
+    )
     with step("node ready"):
-        log = cluster.node_folder / "logs" / "kubelet.log"
-        wait_until(lambda: is_node_ready(cluster), f"{node_name(cluster)} is ready", START_SECONDS, log)
+        wait_until(
+            lambda: is_node_ready(cluster), f"{node_name(cluster)} is ready", START_SECONDS, logs / "kubelet.log"
+        )
     with step("storage"):
         kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(render_storage(cluster)))
 
@@ -90,18 +97,6 @@ def is_node_ready(cluster: Cluster) -> bool:
     """Whether the API server believes that the node is ready."""
     path = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
     return ask_kubectl(cluster, "get", "node", node_name(cluster), "--output", path) == "True"
-
-
-def _ensure_running(
-    cluster: Cluster, title: str, program: str, arguments: Sequence[str | Path], is_healthy: Callable[[], bool]
-) -> None:
-    log = cluster.node_folder / "logs" / f"{program}.log"
-    with step(title) as report:
-        if find_processes(cluster, [program]):
-            report("runs already")
-        else:
-            start_process(arguments, log)
-        wait_until(is_healthy, f"{title} answers", START_SECONDS, log)
 
 
 def _end_connections_without_listener(cluster: Cluster, port: int) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from local_cluster.errors import LocalClusterError
+from local_cluster.state import Addon
 
 CONTROL_PLANE_PORTS = (
     "kube-apiserver",
@@ -14,6 +15,18 @@ CONTROL_PLANE_PORTS = (
     "kwok-controller",
     "metrics-server",
 )
+ADDON_PORTS: dict[Addon, tuple[str, ...]] = {
+    Addon.KARPENTER: ("karpenter", "karpenter/health"),
+    Addon.KEDA: (
+        "keda-operator",
+        "keda-operator/health",
+        "keda-operator/metrics",
+        "keda-adapter",
+        "keda-adapter/metrics",
+    ),
+    Addon.PROMETHEUS: ("prometheus",),
+}
+"""Named after the programs; a second one of the same program has a word after a slash."""
 RANGE = range(21000, 29000)
 """Below 32768, from where Linux takes the ports of outgoing connections, and below the NodePorts (30000 to 32767)."""
 

@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,10 @@ CONTROL_PLANE = (
     "metrics-server",
 )
 NODE = ("kube-proxy", "kubelet", "containerd", "containerd-shim-runc-v2", "socat")
+ADDONS = ("karpenter", "keda-operator", "keda-adapter", "prometheus")
 TOOLS = ("kwokctl", "ctr")
 """What runs for a moment, but goes on when this program is killed in that moment."""
-PROGRAMS = (*TOOLS, *CONTROL_PLANE, *NODE)
+PROGRAMS = (*TOOLS, *CONTROL_PLANE, *NODE, *ADDONS)
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ def find_processes(cluster: Cluster, programs: Iterable[str] = PROGRAMS) -> list
     return [process for process in all_processes() if process.program in wanted and is_part_of(process, cluster)]
 
 
-def start_process(arguments: Sequence[str | Path], log: Path) -> int:
+def start_process(arguments: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> int:
     """Start a process that outlives this program; its output is appended to the log. Returns its number."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(argument) for argument in arguments],
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

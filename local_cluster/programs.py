@@ -46,7 +46,7 @@ def program_problems(names: Iterable[str]) -> list[str]:
         return []
     has = f"Go {version[0]}.{version[1]} is here" if version else "there is no Go here"
     return [
-        f"{', '.join(unreachable)} cannot be downloaded (no way to the publisher) and must be built with Go "
+        f"{', '.join(unreachable)} cannot be downloaded (not published, or no way to the publisher) and must be built with Go "
         f"{MINIMUM_GO[0]}.{MINIMUM_GO[1]} or newer, but {has}: install it from https://go.dev/dl"
     ]
 
@@ -62,6 +62,8 @@ _reachable_hosts: dict[str, bool] = {}
 
 
 def _is_published_reachably(release: Release) -> bool:
+    if not release.download:
+        return False
     host = release.download.split("/")[2]
     if host not in _reachable_hosts:
         _reachable_hosts[host] = is_reachable(release.download)
@@ -95,15 +97,15 @@ def _build(release: Release, progress: Progress) -> None:
     for abandoned in release.folder.parent.glob(f".{release.project}-*"):
         shutil.rmtree(abandoned, ignore_errors=True)  # By a run that was killed: this one holds the lock.
     with tempfile.TemporaryDirectory(prefix=f".{release.project}-", dir=release.folder.parent) as part:
-        # One package is named as we call it; several are named by Go after their folders, which are the same words.
+        # One package is named as we call it; several are named by Go after their folders.
         only = next(iter(release.packages)) if len(release.packages) == 1 else ""
         _run_go_build(release, f"{part}/{only}", progress)
-        for name in release.packages:
-            shutil.move(Path(part) / name, release.path(name))
+        for name, package in release.packages.items():
+            shutil.move(Path(part) / (only or package.rpartition("/")[2]), release.path(name))
 
 
 def _run_go_build(release: Release, output: str, progress: Progress) -> None:
-    command = ["go", "build", "-v", "-trimpath", "-ldflags", release.linker_flags, "-o", output]
+    command = ["go", "build", "-v", "-trimpath", "-tags", release.tags, "-ldflags", release.linker_flags, "-o", output]
     try:
         process = subprocess.Popen(
             [*command, *release.packages.values()],

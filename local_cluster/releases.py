@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_cluster.errors import ProgramUnavailable
-from local_cluster.state import REPOSITORY, cache_folder
+from local_cluster.state import REPOSITORY, Addon, Record, cache_folder
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -23,15 +23,17 @@ class Release:
     """One published version of a project and the programs in it.
 
     `download` is the address of one program or of an archive that holds it; `{name}`, `{version}` and `{arch}` are
-    filled in. The checksum is published beside it (`.sha256`), or, for GitHub, in the release's own listing.
+    filled in. The checksum is published beside it (`.sha256`), or, for GitHub, in the release's own listing. It is empty
+    where only container images are published: such programs are always built.
     """
 
     project: str
     version: str
     packages: dict[str, str]
-    download: str
+    download: str = ""
     member: str = ""
     linker_flags: str = "-s -w"
+    tags: str = ""
 
     @property
     def folder(self) -> Path:
@@ -98,7 +100,30 @@ HELM = Release(
     "https://get.helm.sh/helm-{version}-linux-{arch}.tar.gz",
     member="linux-{arch}/{name}",
 )
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM)
+KEDA = Release(
+    "keda",
+    "v2.20.2",
+    {
+        "keda-operator": "github.com/kedacore/keda/v2/cmd/operator",
+        "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter",
+    },
+    linker_flags="-s -w -X github.com/kedacore/keda/v2/version.Version=2.20.2",
+)
+KARPENTER = Release(
+    "karpenter",
+    "v1.14.0",
+    {"karpenter": "sigs.k8s.io/karpenter/kwok"},
+    linker_flags="-s -w -X sigs.k8s.io/karpenter/pkg/operator.Version=1.14.0",
+)
+PROMETHEUS = Release(
+    "prometheus",
+    "v0.315.1",  # Go's name for 3.15.1.
+    {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    "https://github.com/prometheus/prometheus/releases/download/v3.15.1/prometheus-3.15.1.linux-{arch}.tar.gz",
+    member="prometheus-3.15.1.linux-{arch}/prometheus",
+    tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
+)
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",
@@ -111,6 +136,17 @@ CONTROL_PLANE_PROGRAMS = (
     "metrics-server",
 )
 NODE_PROGRAMS = ("kubelet", "kube-proxy")
+ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
+    Addon.KARPENTER: tuple(KARPENTER.packages),
+    Addon.KEDA: tuple(KEDA.packages),
+    Addon.PROMETHEUS: tuple(PROMETHEUS.packages),
+}
+
+
+def needed_programs(record: Record) -> tuple[str, ...]:
+    """The programs that a cluster with these parts needs."""
+    node = NODE_PROGRAMS if record.node == "real" else ()
+    return (*CONTROL_PLANE_PROGRAMS, *node, *(name for addon in record.addons for name in ADDON_PROGRAMS[addon]))
 
 
 def find_release(name: str) -> Release:

@@ -11,7 +11,7 @@ from local_cluster import addresses, network
 from local_cluster.commands import try_run
 from local_cluster.errors import NotHealthy
 from local_cluster.node_configuration import network_name
-from local_cluster.processes import CONTROL_PLANE, TOOLS, find_processes, stop_process, wait_until
+from local_cluster.processes import ADDONS, CONTROL_PLANE, TOOLS, find_processes, stop_process, wait_until
 from local_cluster.state import Cluster, Record, remove_folder
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -24,13 +24,14 @@ CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOGS = Path("/var/log/containers")
 STOP_ORDER = (
     TOOLS,
+    ADDONS,
     ("kubelet",),
     ("kube-proxy", "socat"),
     ("containerd-shim-runc-v2",),
     ("containerd",),
     CONTROL_PLANE,
 )
-"""The kubelet first, since it would start again what is stopped; the API server's programs last."""
+"""First what would start again what is stopped, so the add-ons and the kubelet; the API server's programs last."""
 
 
 def has_node(cluster: Cluster, record: Record | None) -> bool:

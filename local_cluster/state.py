@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,14 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,29}")
 
 NodeKind = Literal["real", "none"]
 Provider = Literal["local", "kind"]
+
+
+class Addon(StrEnum):
+    """What a cluster can have beside Kubernetes itself."""
+
+    KARPENTER = "karpenter"
+    KEDA = "keda"
+    PROMETHEUS = "prometheus"
 
 
 def cache_folder() -> Path:
@@ -55,6 +64,11 @@ class Cluster:
         return self.folder / "node"
 
     @property
+    def addons_folder(self) -> Path:
+        """Configuration, certificates, logs and data of the add-ons."""
+        return self.folder / "addons"
+
+    @property
     def data_folder(self) -> Path:
         """Data of the real node: containerd's store, kubelet's root, volumes. Only root writes here."""
         return Path("/var/lib/scoring-operator") / self.name
@@ -75,6 +89,7 @@ class Record:
     """What is remembered of a cluster: which parts it has, and what `down` must put back."""
 
     node: NodeKind = "none"
+    addons: list[Addon] = field(default_factory=list)
     created: bool = False
     ports: dict[str, int] = field(default_factory=dict)
     sysctls_before: dict[str, str] = field(default_factory=dict)
@@ -84,11 +99,13 @@ def load_record(cluster: Cluster) -> Record | None:
     """The record of a cluster; None when there is none; StateInvalid when it cannot be read."""
     path = cluster.folder / "cluster.json"
     try:
-        return Record(**json.loads(path.read_text()))
+        record = Record(**json.loads(path.read_text()))
+        record.addons = [Addon(name) for name in record.addons]
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
         raise StateInvalid(f"{path} is not readable ({error}); `down --name {cluster.name}` removes it") from error
+    return record
 
 
 def save_record(cluster: Cluster, record: Record) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from local_cluster import addresses
 from local_cluster.control_plane import is_api_ready
 from local_cluster.node import is_node_ready
+from local_cluster.ports import ADDON_PORTS
 from local_cluster.processes import CONTROL_PLANE, find_processes
 from local_cluster.state import Cluster, Record
 
@@ -78,4 +79,6 @@ def _read_parts(cluster: Cluster, record: Record) -> list[Part]:
             "kubelet": f"{addresses.BRIDGE_ADDRESS}:{addresses.KUBELET_PORT}",
             "kube-proxy": f"{addresses.LOOPBACK}:{addresses.KUBE_PROXY_HEALTH_PORT}",
         }
+    programs = (name for addon in record.addons for name in ADDON_PORTS[addon] if "/" not in name)
+    parts |= {name: f"{addresses.LOOPBACK}:{record.ports.get(name, 0)}" for name in programs}
     return [Part(NODE_PARTS.get(name, name), address, running.get(name)) for name, address in parts.items()]

@@ -23,14 +23,15 @@ def run_local_cluster(*arguments: str, timeout_seconds: float = 3600.0) -> str:
     return done.stdout.strip()
 
 
-def open_cluster(name: str, node: str) -> Kubectl:
-    """Return kubectl for a local cluster, started if it is not running.
+def open_cluster(name: str, node: str, *addons: str) -> Kubectl:
+    """Return kubectl for a local cluster with these add-ons, started if it is not running.
 
     SCORING_TEST_KUBECONFIG names another cluster instead; then kubectl is the one on the PATH.
     """
     named = os.environ.get("SCORING_TEST_KUBECONFIG")
     if named is not None:
         return Kubectl("kubectl", Path(named))
-    run_local_cluster("up", "--name", name, "--node", node)
+    wanted = [word for addon in addons for word in ("--with", addon)]
+    run_local_cluster("up", "--name", name, "--node", node, *wanted)
     kubeconfig = run_local_cluster("kubeconfig", "--name", name)
     return Kubectl(run_local_cluster("program", "kubectl"), Path(kubeconfig))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local_cluster.state import REPOSITORY, Cluster, Record, save_record
+from local_cluster.state import REPOSITORY, Addon, Cluster, Record, save_record
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,6 +29,8 @@ def run_program() -> Run:
         (("load-image", "base"), "there is no cluster 'scoring'"),
         (("program", "k3s"), "no program 'k3s'"),
         (("up", "--name", "Not A Name"), "cluster name"),
+        (("up", "--provider", "kind", "--with", "keda"), "--provider local"),
+        (("crds", "istio"), "there are gateway-api, karpenter, keda, prometheus-operator"),
     ],
 )
 def test_refusal_is_one_message_without_a_traceback(run_program: Run, arguments: tuple[str, ...], message: str) -> None:
@@ -39,7 +41,9 @@ def test_refusal_is_one_message_without_a_traceback(run_program: Run, arguments:
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [("up", "--node", "two"), ("up", "--provider", "minikube"), ("nothing",)])
+@pytest.mark.parametrize(
+    "arguments", [("up", "--node", "two"), ("up", "--provider", "minikube"), ("up", "--with", "istio"), ("nothing",)]
+)
 def test_unknown_words_are_refused_with_the_usage(run_program: Run, arguments: tuple[str, ...]) -> None:
     result = run_program(*arguments)
     assert result.returncode == 2
@@ -58,6 +62,14 @@ def test_status_of_a_dead_cluster_lists_its_parts_and_fails(run_program: Run, cl
     assert found["healthy"] is False
     assert found["server"] == "https://127.0.0.1:21000"
     assert {"name": "etcd", "address": "127.0.0.1:21001", "pid": None} in found["parts"]
+
+
+def test_status_lists_the_add_ons_with_the_other_parts(run_program: Run, cluster: Cluster) -> None:
+    save_record(cluster, Record(addons=[Addon.KEDA], ports={"keda-operator": 21007, "keda-operator/health": 21008}))
+    found = json.loads(run_program("status", "--name", "trial", "--output", "json").stdout)
+    names = [part["name"] for part in found["parts"]]
+    assert names[-2:] == ["keda-operator", "keda-adapter"]
+    assert {"name": "keda-operator", "address": "127.0.0.1:21007", "pid": None} in found["parts"]
 
 
 def test_cluster_without_a_real_node_takes_no_images(run_program: Run, cluster: Cluster) -> None:

@@ -38,6 +38,8 @@ def test_control_plane_process_belongs_to_its_cluster_only(cluster: Cluster) -> 
         ("/usr/bin/containerd-shim-runc-v2", "-address", "/run/scoring-operator/trial/containerd.sock"),
         ("kubelet", "--config={folder}/node/kubelet.json"),
         ("/usr/bin/socat", "-lf", "{folder}/node/logs/forwarder.log"),
+        ("/cache/keda-operator", "--kubeconfig={folder}/addons/keda/keda-operator.kubeconfig"),
+        ("/cache/prometheus", "--config.file={folder}/addons/prometheus/prometheus.json"),
     ],
 )
 def test_node_process_belongs_to_the_cluster_whose_folder_it_names(
@@ -55,6 +57,7 @@ def test_node_process_belongs_to_the_cluster_whose_folder_it_names(
         ("tail", "-f", "{folder}/logs/etcd.log"),
         ("vim", "{folder}/kubeconfig"),
         ("/usr/bin/etcd", "--data-dir=/var/lib/etcd"),
+        ("/usr/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml"),
     ],
 )
 def test_process_of_somebody_else_never_belongs_to_a_cluster(cluster: Cluster, arguments: tuple[str, ...]) -> None:

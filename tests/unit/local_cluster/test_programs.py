@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,19 @@ import pytest
 
 from local_cluster import downloads, programs
 from local_cluster.errors import ProgramUnavailable
-from local_cluster.releases import ETCD, HELM, KUBERNETES, KWOK, RELEASES, Release, find_release
+from local_cluster.releases import (
+    CONTROL_PLANE_PROGRAMS,
+    ETCD,
+    HELM,
+    KEDA,
+    KUBERNETES,
+    KWOK,
+    RELEASES,
+    Release,
+    find_release,
+    needed_programs,
+)
+from local_cluster.state import Addon, Record
 
 PROGRAM = b"#!/bin/sh\nexit 0\n"
 
@@ -78,6 +91,36 @@ def test_nothing_stands_in_the_way_when_the_publisher_answers(monkeypatch: pytes
     monkeypatch.setattr(programs, "_reachable_hosts", {})
     monkeypatch.setenv("PATH", "/nonexistent")
     assert programs.program_problems(["etcd"]) == []
+
+
+def test_program_that_nobody_publishes_needs_go_even_when_everybody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "is_reachable", lambda _: True)
+    monkeypatch.setattr(programs, "_reachable_hosts", {})
+    monkeypatch.setenv("PATH", "/nonexistent")
+    [problem] = programs.program_problems(["karpenter", "prometheus"])
+    assert problem.startswith("karpenter cannot be downloaded")
+
+
+def test_plain_cluster_needs_no_program_of_an_add_on() -> None:
+    assert needed_programs(Record()) == CONTROL_PLANE_PROGRAMS
+    assert needed_programs(Record(addons=[Addon.KEDA]))[-2:] == ("keda-operator", "keda-adapter")
+
+
+def test_several_programs_of_a_release_are_kept_under_our_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go = tmp_path / "bin" / "go"
+    go.parent.mkdir()
+    # Go names what it builds after the packages' folders; the word after -o is the folder for them.
+    go.write_text(
+        '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nshift\nfor name in operator adapter; do echo $name > $1/$name; done\n'
+    )
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
+    KEDA.folder.mkdir(parents=True)
+    programs._build(KEDA, lambda _: None)
+    assert KEDA.path("keda-operator").read_text() == "operator\n"
+    assert KEDA.path("keda-adapter").read_text() == "adapter\n"
 
 
 class Publisher:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_cluster.errors import LocalClusterError, StateInvalid
-from local_cluster.state import Cluster, Record, load_record, other_clusters, save_record, write_whole
+from local_cluster.state import Addon, Cluster, Record, load_record, other_clusters, save_record, write_whole
 
 
 @pytest.mark.parametrize("name", ["", "A", "1a", "a_b", "../a", "a/b", "a" * 31, "a\n"])
@@ -16,7 +16,8 @@ def test_cluster_is_refused_when_its_name_could_leave_its_folder(name: str) -> N
 
 
 def test_record_survives_being_saved_and_loaded(cluster: Cluster) -> None:
-    record = Record(node="real", created=True, ports={"etcd": 21000}, sysctls_before={"net.ipv4.ip_forward": "0"})
+    sysctls = {"net.ipv4.ip_forward": "0"}
+    record = Record(node="real", addons=[Addon.KEDA], created=True, ports={"etcd": 21000}, sysctls_before=sysctls)
     save_record(cluster, record)
     assert load_record(cluster) == record
 
@@ -25,7 +26,7 @@ def test_record_is_none_when_there_is_no_cluster(cluster: Cluster) -> None:
     assert load_record(cluster) is None
 
 
-@pytest.mark.parametrize("text", ["", "{broken", "[]", '{"unknown": 1}', "7"])
+@pytest.mark.parametrize("text", ["", "{broken", "[]", '{"unknown": 1}', '{"addons": ["istio"]}', "7"])
 def test_damaged_record_says_how_to_get_rid_of_it(cluster: Cluster, text: str) -> None:
     cluster.folder.mkdir(parents=True)
     (cluster.folder / "cluster.json").write_text(text)

@@ -1,0 +1,9 @@
+// Modules of which only the custom resource definitions are read: nothing is built here, and `go mod tidy` would empty it.
+module scoring.dev/local-cluster/crds
+
+go 1.26.8
+
+require (
+	github.com/prometheus-operator/prometheus-operator v0.85.0
+	sigs.k8s.io/gateway-api v1.6.3
+)
