@@ -1,4 +1,4 @@
-"""The table of contents: which watches feed the work queue, and how the operator starts, stops and shows that it lives."""
+"""The table of contents: how the operator logs in, starts, stops and shows that it lives."""
 
 import dataclasses
 import logging
@@ -10,18 +10,20 @@ import kopf
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from scoring_operator.api import GROUP, VERSION, describe_fields
+from scoring_operator.api import describe_fields
+from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import KINDS_BY_NAME, WATCHED, select_managed
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
+
+logger = logging.getLogger(__name__)
 
 START_RETRY_SECONDS = 5.0
 """Wait before the next try when the API server is not reachable, or lacks the CRDs, at the start."""
 
 
 def build_registry(work: Work) -> kopf.OperatorRegistry:
-    """Return kopf's registry with our handlers: one for all objects, since every cause leads to the same reconcile."""
+    """Return kopf's registry with our handlers; what is watched is in `watches`."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry, id="start")
@@ -37,25 +39,39 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
         await work.stop()
 
     @kopf.on.login(registry=registry, id="login")
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        account = kopf.login_with_service_account(**kwargs)
-        # kopf takes the API server's DNS name; the address that every pod is given works in a cluster without DNS too.
-        return dataclasses.replace(account, server=find_server()) if account else kopf.login_with_kubeconfig(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo | None:
+        return log_in()
 
     @kopf.on.probe(registry=registry, id="longestRunSeconds")
     async def probe(**_: Any) -> float:
         return work.check_health()
 
-    @kopf.on.event(GROUP, VERSION, kopf.EVERYTHING, registry=registry)
-    @kopf.on.event("apps", "v1", "deployments", registry=registry)
-    @kopf.on.event("autoscaling", "v2", "horizontalpodautoscalers", registry=registry)
-    @kopf.on.event("", "v1", "services", registry=registry)
-    @kopf.on.event("", "v1", "pods", registry=registry)
-    async def observe(event: kopf.RawEvent, **_: Any) -> None:
-        body = event["object"]
-        work.observe(KINDS_BY_NAME[body["kind"]], dict(body), is_deleted=event["type"] == "DELETED")
-
     return registry
+
+
+def log_in() -> kopf.ConnectionInfo | None:
+    """Return the pod's service account, or what the kubeconfig says, or None without either."""
+    given: dict[str, Any] = {"logger": logger, "settings": kopf.OperatorSettings()}
+    account = kopf.login_with_service_account(**given)
+    if account:
+        # kopf takes the API server's DNS name; the address that every pod is given works in a cluster without DNS too.
+        return dataclasses.replace(account, server=find_server())
+    found = kopf.login_with_kubeconfig(**given)
+    if found and not (found.token or found.password or found.certificate_path or found.certificate_data):
+        # A kubeconfig whose credentials a program has to fetch: the official client can run it, where it is installed.
+        return kopf.login_via_client(**given) or found
+    return found
+
+
+def find_access() -> Access:
+    """Return how to reach the API server; raises ClusterError when nothing says so."""
+    try:
+        info = log_in()
+    except (kopf.LoginError, OSError, KeyError) as error:
+        raise ClusterError(f"no usable kubeconfig: {error}") from error
+    if info is None:
+        raise ClusterError("neither in a pod nor with a kubeconfig")
+    return Access(info.server, info.as_ssl_context(), info.as_http_headers(), info.proxy_url)
 
 
 def find_server() -> str:
@@ -65,11 +81,7 @@ def find_server() -> str:
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf up: watch only what carries our label, watch only what we may, and leave events about log lines to nobody."""
-    for kind in WATCHED:
-        selector = select_managed(kind)
-        if selector:
-            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
+    """Set kopf up: it watches nothing, and leaves events about log lines to nobody."""
     settings.scanning.disabled = True
     settings.posting.enabled = False
 
@@ -94,11 +106,8 @@ def run() -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
     for name in ("aiohttp.access", "kopf.activities.probe"):
         logging.getLogger(name).setLevel(logging.WARNING)  # one line for each probe
-    if settings.log_level != "debug":
-        # One line for every event of every watched object: what follows from it is logged by us.
-        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf.run(
-        registry=build_registry(Work(settings)),
+        registry=build_registry(Work(settings, find_access)),
         clusterwide=True,
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.

@@ -3,9 +3,11 @@
 Level-triggered: it looks at what is wished and what there is, and writes only what differs. Safe to run at any time, any number of times.
 """
 
+import asyncio
 import contextlib
 import datetime
 import logging
+from collections.abc import Mapping
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
@@ -16,14 +18,17 @@ from scoring_operator.kinds import CHILDREN, DEPLOYMENT, HARDWARE_CLASS, MANAGER
 from scoring_operator.render import render_children
 from scoring_operator.settings import Settings
 from scoring_operator.status import Observation, build_status, has_turned
-from scoring_operator.store import Store
+from scoring_operator.store import Store, owns_replicas
 
 REJECTED = "Rejected"
 APPLY_FAILED = "ApplyFailed"
 NAME_TAKEN = "NameTaken"
 HANDOVER = f"{MANAGER}-handover"
 
-SETTLE_SECONDS = 0.2
+Children = Mapping[Kind, Manifest | None]
+"""The wished manifest of each kind of child; None for one that must not be."""
+
+SETTLE_SECONDS = 0.5
 """Changes come in bursts; this much later, one round serves them all."""
 
 NAME_TAKEN_SECONDS = 10.0
@@ -53,7 +58,10 @@ class Reconciler:
         try:
             model = ScoringModel.parse(body)
             hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
-            if await self._apply(key, model, hardware):
+            children = render_children(model, hardware, self._settings)
+            if self._has_lost(body, children) and not await self._exists(body):
+                return None  # Deleted: the watch of the children was faster than that of the models.
+            if await self._apply(key, model, children):
                 return SETTLE_SECONDS
         except ModelProblem as problem:
             await self._report(body, self._observe(key, body, hardware, problem))
@@ -69,24 +77,36 @@ class Reconciler:
         for kind in CHILDREN:
             self._accepted.pop((kind, key), None)
 
-    async def _apply(self, key: Key, model: ScoringModel, hardware: HardwareClass) -> bool:
-        """Write each child that differs from what is rendered; return whether any did."""
-        written = False
-        for kind, wished in render_children(model, hardware, self._settings).items():
-            if wished is None:
-                written |= await self._remove(kind, model)
-            else:
-                written |= await self._apply_child(kind, key, model, wished)
-        return written
+    def _has_lost(self, body: Manifest, children: Children) -> bool:
+        """Tell whether a child of a model that had them all is missing."""
+        if "status" not in body:
+            return False
+        name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+        return any(wished and self._store.get(kind, namespace, name) is None for kind, wished in children.items())
+
+    async def _exists(self, body: Manifest) -> bool:
+        """Ask the API server whether a model is still there and to stay."""
+        metadata = body["metadata"]
+        live = await self._cluster.get(SCORING_MODEL, metadata["namespace"], metadata["name"])
+        return (
+            live is not None
+            and live["metadata"]["uid"] == metadata["uid"]
+            and "deletionTimestamp" not in live["metadata"]
+        )
+
+    async def _apply(self, key: Key, model: ScoringModel, children: Children) -> bool:
+        """Write each child that differs from what is rendered, all at the same time; return whether any did. Raises the first child's error."""
+        results = await asyncio.gather(
+            *(self._apply_child(kind, key, model, wished) for kind, wished in children.items()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return any(results)
 
     async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
-        """Return a child as it is; raises ModelProblem when another owner has an object of its name.
-
-        One that is not in the store may still exist, without our label; the API server knows.
-        """
-        live = self._store.get(kind, model.namespace, model.name)
-        if live is None:
-            live = await self._cluster.get(kind, model.namespace, model.name)
+        """Return a child that the store lacks although it exists: it has lost our label, or somebody else has made it."""
+        live = await self._cluster.get(kind, model.namespace, model.name)
         if live is not None and not is_controlled(live, model):
             raise describe_taken_name(kind, live, model)
         return live
@@ -100,19 +120,43 @@ class Reconciler:
         self._store.remove(kind, live)
         return True
 
-    async def _apply_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
-        live = await self._find(kind, model)
-        if live is not None and not is_asleep(kind, live, model):
+    async def _apply_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest | None) -> bool:
+        """Write a child if it differs, or delete one that is not wished; return whether that was so. Raises ModelProblem when its name is taken."""
+        if wished is None:
+            return await self._remove(kind, model)
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None:
+            return await self._create_child(kind, key, model, wished)
+        if not is_controlled(live, model):
+            raise describe_taken_name(kind, live, model)
+        return await self._change_child(kind, key, model, wished, live)
+
+    async def _create_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
+        try:
+            answer = await self._cluster.apply_new(kind, wished)
+        except Conflict:
+            live = await self._find(kind, model)
+            if live is None:
+                raise
+            return await self._change_child(kind, key, model, wished, live)
+        self._take(kind, key, wished, answer)
+        return True
+
+    async def _change_child(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest, live: Manifest) -> bool:
+        if not is_asleep(kind, live, model):
             differences = find_differences(live, wished)
             if not differences or differences == self._accepted.get((kind, key)):
                 return False
             logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences))
-        if kind is DEPLOYMENT and live is not None and model.spec.autoscaling is not None:
+        if kind is DEPLOYMENT and model.spec.autoscaling and (owns_replicas(live) or is_asleep(kind, live, model)):
             await self._hand_over_replicas(live, model.spec.autoscaling.min_replicas)
-        answer = await self._cluster.apply(kind, wished)
+        self._take(kind, key, wished, await self._cluster.apply(kind, wished))
+        return True
+
+    def _take(self, kind: Kind, key: Key, wished: Manifest, answer: Manifest) -> None:
+        """Take note of what the API server has made of a write."""
         self._store.put(kind, answer)
         self._accept((kind, key), find_differences(answer, wished))
-        return True
 
     def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
         """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""

@@ -93,6 +93,12 @@ def count_replicas(deployment: Manifest | None) -> Replicas:
     )
 
 
+def has_settled(deployment: Manifest) -> bool:
+    """Tell whether a Deployment is where it is to be: rolled out, with as many replicas ready as are wished."""
+    replicas = count_replicas(deployment)
+    return replicas.is_rolled_out and replicas.ready == replicas.wished == replicas.existing
+
+
 def judge(observation: Observation, replicas: Replicas) -> Verdict:
     """Return the summary. Never ready while the newest generation still rolls out; ready as long as one of its replicas answers."""
     if observation.problem is not None:
@@ -170,6 +176,8 @@ def find_url(service: Manifest | None) -> str | None:
 
 
 def has_turned(before: Manifest, after: Manifest) -> bool:
-    """Tell whether Ready has another status or reason than before: worth an event."""
+    """Tell whether Ready has another status or reason than before: worth an event. That a new model is on its way is not."""
     old, new = find_condition({"status": before}, "Ready"), find_condition({"status": after}, "Ready")
+    if not old and new["status"] == "Unknown":
+        return False
     return (old.get("status"), old.get("reason")) != (new["status"], new["reason"])

@@ -1,54 +1,82 @@
 """The newest known state of every object that concerns the operator, so that a reconcile reads without asking the API server.
 
-Filled by watches, by full lists (at the start and at each resync: an object deleted during a gap of a watch gives no event)
-and by the answers to the operator's own writes.
+Filled by watches, by full lists (at the start and at each resync) and by the answers to the operator's own writes.
+What is kept is what a reconcile reads, as compressed JSON: an object as Python's dictionaries takes ten times as much memory.
 """
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from sys import intern
+
+import orjson
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import MODEL_LABEL, Key, Kind
+from scoring_operator.kinds import MANAGER, POD, Key, Kind, find_model_key
 
 Address = tuple[str | None, str]
 
 REMEMBERED_DELETIONS = 1000
+COMPRESSION_LEVEL = 1
+INDEXED = (POD,)
+"""Kinds of which a model has objects of any number and name."""
+
+POD_SPEC_FIELDS = ("name", "image", "resources")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One object: what tells versions and owners apart, and the object itself."""
+
+    uid: str
+    version: int
+    packed: bytes
+
+    def unpack(self) -> Manifest:
+        """Return the object."""
+        body: Manifest = orjson.loads(zlib.decompress(self.packed))
+        return body
 
 
 class Store:
     """Objects by kind, namespace and name; an older version never replaces a newer one."""
 
     def __init__(self) -> None:
-        self._objects: dict[Kind, dict[Address, Manifest]] = {}
+        self._objects: dict[Kind, dict[Address, Kept]] = {}
+        self._names: dict[Kind, dict[Key, set[str]]] = {kind: {} for kind in INDEXED}
         # An answer to a write may arrive after the event of the object's deletion; it must not bring the object back. But an object
         # that only lost our label counts as deleted for a watch that selects by it, and comes back in a later version.
         self._deleted: OrderedDict[str, int] = OrderedDict()
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
-        """Return one object, or None; it must not be changed."""
-        return self._objects.get(kind, {}).get((namespace, name))
+        """Return one object, or None; what is done to it does not change the store."""
+        kept = self._objects.get(kind, {}).get((namespace, name))
+        return kept.unpack() if kept else None
 
     def select(self, kind: Kind) -> list[Manifest]:
         """Return all objects of a kind."""
-        return list(self._objects.get(kind, {}).values())
+        return [kept.unpack() for kept in self._objects.get(kind, {}).values()]
+
+    def select_keys(self, kind: Kind) -> list[Key]:
+        """Return namespace and name of all objects of a namespaced kind."""
+        return [Key(namespace, name) for namespace, name in self._objects.get(kind, {}) if namespace]
 
     def select_of(self, kind: Kind, key: Key) -> list[Manifest]:
-        """Return the objects of a kind that carry the label of one ScoringModel."""
-        return [
-            body
-            for (namespace, _), body in self._objects.get(kind, {}).items()
-            if namespace == key.namespace and body["metadata"].get("labels", {}).get(MODEL_LABEL) == key.name
-        ]
+        """Return the objects of a kind in INDEXED that carry the label of one ScoringModel."""
+        found = (self.get(kind, key.namespace, name) for name in self._names[kind].get(key, ()))
+        return [body for body in found if body is not None]
 
     def put(self, kind: Kind, body: Manifest) -> bool:
         """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news."""
         objects = self._objects.setdefault(kind, {})
         address = find_address(body)
         known = objects.get(address)
-        newest = max(self._deleted.get(body["metadata"]["uid"], -1), read_version(known) if known else -1)
-        if read_version(body) <= newest:
+        uid, version = body["metadata"]["uid"], read_version(body)
+        if version <= max(self._deleted.get(uid, -1), known.version if known else -1):
             return False
-        objects[address] = strip(body)
+        self._index(kind, address, known, body)
+        objects[address] = Kept(uid, version, pack(kind, body))
         return True
 
     def remove(self, kind: Kind, body: Manifest) -> None:
@@ -58,22 +86,53 @@ class Store:
             self._deleted.popitem(last=False)
         address = find_address(body)
         known = self._objects.get(kind, {}).get(address)
-        if known is not None and known["metadata"]["uid"] == body["metadata"]["uid"]:
-            del self._objects[kind][address]
+        if known is not None and known.uid == body["metadata"]["uid"]:
+            self._drop(kind, address, known)
 
     def replace(self, kind: Kind, bodies: Iterable[Manifest], resource_version: str) -> None:
         """Take over a full list, read at `resource_version`: what it lacks is gone, except what is newer than the list."""
-        known = self._objects.get(kind, {})
-        self._objects[kind] = {
-            address: body for address, body in known.items() if read_version(body) > int(resource_version)
-        }
-        for body in bodies:
+        listed = list(bodies)
+        for body in listed:
             self.put(kind, body)
+        self.keep_only(kind, map(find_address, listed), resource_version)
+
+    def keep_only(self, kind: Kind, addresses: Iterable[Address], resource_version: str) -> list[Key]:
+        """Take a full list, read at `resource_version`, to its end: what it lacks is gone, except what is newer. Return whose objects went."""
+        listed = set(addresses)
+        gone = {
+            address: kept
+            for address, kept in self._objects.get(kind, {}).items()
+            if address not in listed and kept.version <= int(resource_version)
+        }
+        owners = [find_model_key(kind, kept.unpack()) for kept in gone.values()]
+        for address, kept in gone.items():
+            self._drop(kind, address, kept)
+        return [owner for owner in owners if owner is not None]
+
+    def _drop(self, kind: Kind, address: Address, known: Kept) -> None:
+        self._index(kind, address, known, None)
+        del self._objects[kind][address]
+
+    def _index(self, kind: Kind, address: Address, known: Kept | None, body: Manifest | None) -> None:
+        """Keep the names of each model's objects; an object's label may change."""
+        if kind not in INDEXED:
+            return
+        names = self._names[kind]
+        old = find_model_key(kind, known.unpack()) if known else None
+        new = find_model_key(kind, body) if body else None
+        if old is not None and old != new:
+            names[old].discard(address[1])
+            if not names[old]:
+                del names[old]
+        if new is not None:
+            names.setdefault(new, set()).add(address[1])
 
 
 def find_address(body: Manifest) -> Address:
     """Return namespace (None for cluster-scoped objects) and name."""
-    return body["metadata"].get("namespace"), body["metadata"]["name"]
+    metadata = body["metadata"]
+    namespace = metadata.get("namespace")
+    return (intern(namespace) if namespace else None), intern(metadata["name"])
 
 
 def read_version(body: Manifest) -> int:
@@ -81,6 +140,25 @@ def read_version(body: Manifest) -> int:
     return int(body["metadata"]["resourceVersion"])
 
 
-def strip(body: Manifest) -> Manifest:
-    """Return the object without its managed fields, which are half of its size and never read."""
-    return {**body, "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"}}
+def pack(kind: Kind, body: Manifest) -> bytes:
+    """Return what is kept of an object: all but most of a pod's spec and of its managed fields, which are half of its size."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    kept = {**body, "metadata": metadata}
+    if owns_replicas(body):
+        metadata["managedFields"] = [{"manager": MANAGER, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    if kind is POD and "spec" in body:
+        containers = [
+            {name: container[name] for name in POD_SPEC_FIELDS if name in container}
+            for container in body["spec"].get("containers", [])
+        ]
+        kept["spec"] = {"containers": containers}
+    return zlib.compress(orjson.dumps(kept), COMPRESSION_LEVEL)
+
+
+def owns_replicas(body: Manifest) -> bool:
+    """Tell whether the operator has applied spec.replicas, so that the API server takes the number away when it no longer does."""
+    entries = body["metadata"].get("managedFields") or []
+    return any(
+        entry.get("manager") == MANAGER and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        for entry in entries
+    )

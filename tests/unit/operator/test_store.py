@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, POD, SERVICE, Key
-from scoring_operator.store import REMEMBERED_DELETIONS, Store
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, MANAGER, POD, SERVICE, Key
+from scoring_operator.store import REMEMBERED_DELETIONS, Store, owns_replicas
 
 
 def build(version: int, name: str = "faq", uid: str = "1", namespace: str | None = "team", **metadata: Any) -> Manifest:
@@ -159,4 +159,47 @@ def test_remembered_deletions_are_bounded_and_the_newest_are_kept(store: Store) 
     for number in range(REMEMBERED_DELETIONS + 5):
         store.remove(DEPLOYMENT, build(12, uid=f"old-{number}"))
     assert not store.put(DEPLOYMENT, build(11, uid=f"old-{REMEMBERED_DELETIONS + 4}"))
+    assert read_version(store) == 10
+
+
+def test_of_managed_fields_only_our_hold_on_replicas_is_kept() -> None:
+    store = Store()
+    fields: Manifest = {"f:spec": {"f:replicas": {}, "f:selector": {}}}
+    for version, manager in enumerate(("kube-controller-manager", MANAGER)):
+        store.put(DEPLOYMENT, build(version, managedFields=[{"manager": manager, "fieldsV1": fields}]))
+        kept = store.get(DEPLOYMENT, "team", "faq")
+        assert kept is not None
+        assert owns_replicas(kept) is (manager == MANAGER)
+
+
+def test_of_a_pods_spec_only_what_is_told_about_is_kept() -> None:
+    store = Store()
+    store.put(
+        POD, {**build(1), "spec": {"nodeName": "a", "containers": [{"name": "runtime", "env": [], "resources": {}}]}}
+    )
+    kept = store.get(POD, "team", "faq")
+    assert kept is not None
+    assert kept["spec"] == {"containers": [{"name": "runtime", "resources": {}}]}
+
+
+def test_pod_that_changes_its_label_changes_its_model() -> None:
+    store = Store()
+    for version, model in enumerate(("faq", "other")):
+        store.put(POD, build(version, "pod", labels={"scoring.dev/model": model}))
+    assert store.select_of(POD, Key("team", "faq")) == []
+    assert len(store.select_of(POD, Key("team", "other"))) == 1
+    store.remove(POD, build(2, "pod"))
+    assert store.select_of(POD, Key("team", "other")) == []
+
+
+def test_list_tells_whose_objects_went_unseen(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "gone", "2", labels={"scoring.dev/model": "gone"}))
+    assert store.keep_only(DEPLOYMENT, [("team", "faq")], "20") == [Key("team", "gone")]
+    assert read_version(store, "gone") is None
+
+
+def test_what_is_done_to_an_object_does_not_change_the_store(store: Store) -> None:
+    body = store.get(DEPLOYMENT, "team", "faq")
+    assert body is not None
+    body["metadata"]["resourceVersion"] = "99"
     assert read_version(store) == 10
