@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from benchmarks.operator.api_server import CLASSES, ApiServer, Manifest, find_path
 from benchmarks.serving.errors import BenchmarkError
@@ -34,7 +32,8 @@ class FreshCluster:
 
     api: ApiServer
     kubeconfig: Path
-    api_server_pid: int
+    pids: Mapping[str, int]
+    """Of the programs of the control plane."""
 
 
 @asynccontextmanager
@@ -51,8 +50,8 @@ async def open_cluster(name: str, pods: int) -> AsyncIterator[FreshCluster]:
         async with ApiServer(url, cluster.folder / "pki") as api:
             _apply_crds(cluster.kubeconfig)
             await _fill(api, pods // PODS_PER_NODE + SPARE_NODES)
-            pid = int((cluster.folder / "pids" / "kube-apiserver.pid").read_text())
-            yield FreshCluster(api, cluster.kubeconfig, pid)
+            pids = {file.stem: int(file.read_text()) for file in (cluster.folder / "pids").glob("*.pid")}
+            yield FreshCluster(api, cluster.kubeconfig, pids)
     finally:
         _run_local_cluster("down", "--name", name)
 

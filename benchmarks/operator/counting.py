@@ -2,8 +2,10 @@
 
 The API server's metrics do not say who asks. These are the operator's alone: nobody else applies its kinds of children or writes a
 ScoringModel's status; events name their source. GETs of children are the operator's too, since controllers have watches and the benchmark looks by watches.
+GETs of ScoringModels are left out: the garbage collector asks for the owner of each child.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,31 +13,39 @@ from benchmarks.operator.api_server import ApiServer, Requests
 from benchmarks.operator.processes import count_cpu_seconds
 
 _CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
-_OWN = (*_CHILDREN, "scoringmodels", "hardwareclasses")
-_EVENTS = "/api/v1/events?fieldSelector=source%3Dscoring-operator&limit=1"
+_OWN = (*_CHILDREN, "hardwareclasses")
+_EVENTS = "/api/v1/events?fieldSelector=source%3Dscoring-operator"
 _STATUS_VERBS = ("APPLY", "PUT", "PATCH")
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Running totals at one moment: seconds of processor time, requests, and events that the operator has written."""
+    """Running totals at one moment: seconds of processor time by program, requests, and events that the operator has written."""
 
-    api_server_cpu: float
+    cpu_seconds: Mapping[str, float]
     requests: Requests
-    operator_cpu: float = 0.0
-    events: int = 0
+    events: int
 
     @classmethod
-    async def read(cls, api: ApiServer, api_server_pid: int, operator_pid: int | None = None) -> Self:
+    async def read(cls, api: ApiServer, pids: Mapping[str, int]) -> Self:
         """Read all of them now."""
         events = await api.get(_EVENTS)
-        remaining = int(events["metadata"].get("remainingItemCount", 0))
         return cls(
-            api_server_cpu=count_cpu_seconds(api_server_pid),
+            cpu_seconds={name: count_cpu_seconds(pid) for name, pid in pids.items()},
             requests=await api.count_requests(),
-            operator_cpu=count_cpu_seconds(operator_pid) if operator_pid else 0.0,
-            events=remaining + len(events["items"]),
+            events=len(events["items"]),
         )
+
+
+def count_cpu(before: Counters, after: Counters) -> dict[str, float]:
+    """Return the seconds of processor time that each program has used between two moments, and all together."""
+    used = {name: seconds - before.cpu_seconds.get(name, 0.0) for name, seconds in after.cpu_seconds.items()}
+    return {**used, "all": sum(used.values())}
+
+
+def count_cpu_by_model(before: Counters, after: Counters, models: int) -> dict[str, float]:
+    """Return the milliseconds of processor time by program and model."""
+    return {name: round(seconds / models * 1000, 1) for name, seconds in count_cpu(before, after).items()}
 
 
 def count_own(before: Counters, after: Counters) -> dict[str, Any]:
@@ -46,7 +56,7 @@ def count_own(before: Counters, after: Counters) -> dict[str, Any]:
         "dry_runs": _sum_writes(requests, "?dry"),
         "events": after.events - before.events,
         "reads": sum(requests[resource, "", "GET"] for resource in _OWN),
-        "lists": sum(requests[resource, "", "LIST"] for resource in _OWN),
+        "lists": sum(requests[resource, "", "LIST"] for resource in (*_OWN, "scoringmodels", "pods")),
     }
 
 

@@ -8,7 +8,7 @@ from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, MODELS, SER
 from benchmarks.operator.clusters import CLASS, NAMESPACE
 from benchmarks.operator.processes import RUNTIME_IMAGES
 from scoring_operator.api import HardwareClass, ScoringModel
-from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, SERVICE
+from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, SERVICE, Kind
 from scoring_operator.render import render_children
 from scoring_operator.settings import Settings
 
@@ -29,7 +29,11 @@ def build_model(name: str) -> Manifest:
         "kind": "ScoringModel",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
-            "model": {"uri": f"https://models.example.com/{name}.tar", "format": "sklearn", "digest": f"sha256:{'0' * 64}"},
+            "model": {
+                "uri": f"https://models.example.com/{name}.tar",
+                "format": "sklearn",
+                "digest": f"sha256:{'0' * 64}",
+            },
             "hardwareClass": CLASS["metadata"]["name"],
             "autoscaling": {"minReplicas": 1, "maxReplicas": 3, "metrics": [{"type": "cpu", "target": 70}]},
         },
@@ -56,7 +60,7 @@ async def _create_children(api: ApiServer, name: str, settings: Settings) -> Non
         await api.create(find_path(_PATHS[kind], NAMESPACE), body)
 
 
-def render_orphans(name: str, settings: Settings) -> Iterator[tuple[object, Manifest]]:
+def render_orphans(name: str, settings: Settings) -> Iterator[tuple[Kind, Manifest]]:
     """Yield a model's children without their owner, which the garbage collector would look for in vain."""
     body = build_model(name)
     body["metadata"]["uid"] = "none"

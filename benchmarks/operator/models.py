@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.operator.api_server import CLASSES, DEPLOYMENTS, MODELS, find_path
 from benchmarks.operator.clusters import CLASS, NAMESPACE
-from benchmarks.operator.counting import Counters, count_by_verb, count_own
+from benchmarks.operator.counting import Counters, count_by_verb, count_cpu, count_cpu_by_model, count_own
 from benchmarks.operator.floor import measure_floor
 from benchmarks.operator.load import create_models, name_models
 from benchmarks.operator.observations import CHILDREN
@@ -39,10 +39,10 @@ async def _measure_ours(subject: Subject, options: Options, count: int) -> dict[
     found["memory"] = read_memory(subject.operator.pid)
     found["idle"] = await _rest(subject, options.idle_seconds)
     more = name_models(options.samples, first=count)
-    found["one_more"] = await _repeat(more, subject.make_one)
+    found["one_more"] = await _repeat(subject, more, subject.make_one)
     some = names[: options.samples]
-    found["deployment_deleted"] = await _repeat(some, subject.delete_deployment)
-    found["edit"] = await _repeat(some, lambda name: subject.edit(name, "first"))
+    found["deployment_deleted"] = await _repeat(subject, some, subject.delete_deployment)
+    found["edit"] = await _repeat(subject, some, lambda name: subject.edit(name, "first"))
     options.progress(f"{count} models: {found['one_more']} {found['edit']}")
     await subject.wait_until_quiet()
     found["restart"] = await _restart(subject, names)
@@ -69,8 +69,7 @@ async def _make_all(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
         "created_seconds": round(created - started, 3),
         "children_seconds": round(observer.find_last(CHILDREN, names) - started, 3),
         "ready_seconds": round(ready - started, 3),
-        "operator_cpu_ms_per_model": round((quiet.operator_cpu - before.operator_cpu) / count * 1000, 1),
-        "api_server_cpu_ms_per_model": round((after.api_server_cpu - before.api_server_cpu) / count * 1000, 1),
+        "cpu_ms_per_model": count_cpu_by_model(before, after, count),
         "per_model": {name: round(number / count, 2) for name, number in own.items()},
         "requests": count_by_verb(after.requests - before.requests),
     }
@@ -83,15 +82,17 @@ async def _rest(subject: Subject, seconds: float) -> dict[str, Any]:
 
 
 def _describe_cpu(before: Counters, after: Counters, seconds: float) -> dict[str, float]:
-    return {
-        "operator_cpu_percent": round((after.operator_cpu - before.operator_cpu) / seconds * 100, 2),
-        "api_server_cpu_percent": round((after.api_server_cpu - before.api_server_cpu) / seconds * 100, 2),
-    }
+    return {f"{name}_cpu_percent": round(used / seconds * 100, 2) for name, used in count_cpu(before, after).items()}
 
 
-async def _repeat(names: Sequence[str], work: Callable[[str], Awaitable[Milliseconds]]) -> dict[str, Any]:
+async def _repeat(
+    subject: Subject, names: Sequence[str], work: Callable[[str], Awaitable[Milliseconds]]
+) -> dict[str, Any]:
     """Do the work for each name, one after the other; return the median and the 99th percentile of each time in milliseconds."""
-    samples = [await work(name) for name in names]
+    samples = []
+    for name in names:
+        samples.append(await work(name))
+        await subject.wait_until_calm(name)
     return {
         key: {"p50": median(times), "p99": find_percentile(times, 99), "samples": times}
         for key in samples[0]
@@ -108,7 +109,7 @@ async def _restart(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
     """Start the operator anew, with one change made meanwhile: the time until it follows is that until the operator works."""
     subject.operator.stop()
     await subject.patch_model(names[0], "meanwhile")
-    before = await Counters.read(subject.cluster.api, subject.cluster.api_server_pid)
+    before = await Counters.read(subject.cluster.api, subject.cluster.pids)
     started = time.perf_counter()
     healthy = asyncio.create_task(asyncio.to_thread(subject.operator.start))
     reacted = await subject.observer.wait_for(lambda: subject.has_value(names[0], "meanwhile"), "the first reaction")
@@ -161,6 +162,6 @@ async def _edit_class(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
         "models": len(names),
         "followed_seconds": round(followed - started, 3),
         "ready_seconds": round(ready - started, 3),
-        "operator_cpu_ms_per_model": round((after.operator_cpu - before.operator_cpu) / len(names) * 1000, 1),
+        "cpu_ms_per_model": count_cpu_by_model(before, after, len(names)),
         **count_own(before, after),
     }

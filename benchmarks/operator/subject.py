@@ -15,8 +15,11 @@ from benchmarks.operator.load import create_models
 from benchmarks.operator.observations import Observer, Seen
 from benchmarks.operator.processes import Operator, count_cpu_seconds
 
+OPERATOR = "operator"
+
 _POLL_SECONDS = 0.25
 _QUIET_SECONDS = 1.5
+_CALM_SECONDS = 1.0
 _QUIET_SHARE = 0.06
 """Of a core: below this an operator has nothing to do but hear of other things' changes."""
 
@@ -33,7 +36,7 @@ class Subject:
 
     async def count(self) -> Counters:
         """Read all counters now."""
-        return await Counters.read(self.cluster.api, self.cluster.api_server_pid, self.operator.pid)
+        return await Counters.read(self.cluster.api, {**self.cluster.pids, OPERATOR: self.operator.pid})
 
     async def wait_until_quiet(self) -> float:
         """Wait until the operator has used next to no processor time for a while; return the moment since when."""
@@ -45,6 +48,20 @@ class Subject:
                 quiet_since = time.perf_counter()
             used = now
         return quiet_since
+
+    async def wait_until_calm(self, name: str) -> None:
+        """Wait until nothing is under way any more for a model, so that the next measurement meets nothing of the last."""
+        await self.observer.wait_for(lambda: self._is_rolled_out(name), f"{name} to be rolled out")
+        await self.observer.wait_for(lambda: self._is_ready(MODELS, name), f"{name} to be ready")
+        await asyncio.sleep(_CALM_SECONDS)
+
+    def _is_rolled_out(self, name: str) -> bool:
+        seen = self._find(DEPLOYMENTS, name)
+        if seen is None:
+            return False
+        metadata, status = seen.body["metadata"], seen.body.get("status", {})
+        numbers = [status.get(field) for field in ("replicas", "updatedReplicas", "readyReplicas")]
+        return status.get("observedGeneration") == metadata["generation"] and len({*numbers, 1}) == 1
 
     async def make_one(self, name: str) -> Milliseconds:
         """Create one model; return the milliseconds after the create has returned until each thing was seen."""
