@@ -25,6 +25,7 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
     class_edit_models: Annotated[
         int, typer.Option(help="Up to so many models, their class is edited, which rolls all of them out.")
     ] = 1000,
+    floor: Annotated[bool, typer.Option(help="Measure the floor too, on a cluster of its own before.")] = True,
     cluster: Annotated[
         str, typer.Option(help="Name of the cluster, which is taken down and brought up.")
     ] = "benchmark",
@@ -38,13 +39,16 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
         folder = (work or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         options = Options(
-            cluster, samples, idle_seconds, class_edit_models, folder, lambda text: typer.echo(text, err=True)
+            cluster=cluster,
+            samples=samples,
+            idle_seconds=idle_seconds,
+            class_edit_models=class_edit_models,
+            with_floor=floor,
+            work=folder,
+            progress=lambda text: typer.echo(text, err=True),
         )
         for count in counts:
-            command = (
-                f"python -m benchmarks.operator models {count} --samples {samples} --idle-seconds {idle_seconds:g}"
-            )
-            circumstances = Circumstances(command)
+            circumstances = Circumstances(_describe_command(count, options))
             write_result(circumstances, asyncio.run(measure(options, count)), output)
     report(output)
 
@@ -53,6 +57,11 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
 def report(output: Output = RESULTS) -> None:
     """Render all results of the folder as one table, and draw time and memory against the number of models."""
     typer.echo(write_report(output).read_text(encoding="utf-8"))
+
+
+def _describe_command(count: int, options: Options) -> str:
+    words = f"python -m benchmarks.operator models {count} --samples {options.samples} --idle-seconds {options.idle_seconds:g}"
+    return words if options.with_floor else f"{words} --no-floor"
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ _THREADS = 3
 
 async def measure(options: Options, count: int) -> dict[str, Any]:
     """Return all that is measured with so many models."""
-    options.progress(f"{count} models: the floor")
-    floor = await measure_floor(options.cluster, count)
+    floor: dict[str, Any] = {}
+    if options.with_floor:
+        options.progress(f"{count} models: the floor")
+        floor = await measure_floor(options.cluster, count)
     options.progress(f"{count} models: the operator")
     log = options.work / f"operator-{count}.log"
     async with open_subject(options.cluster, 2 * (count + options.samples), log) as subject:

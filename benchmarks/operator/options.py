@@ -13,5 +13,6 @@ class Options:
     samples: int
     idle_seconds: float
     class_edit_models: int
+    with_floor: bool
     work: Path
     progress: Callable[[str], None]

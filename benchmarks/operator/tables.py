@@ -32,27 +32,27 @@ def _render(get: Callable[[Result], str], result: Result) -> str:
 
 
 def draw_times(results: Sequence[Result]) -> dict[str, Any]:
-    """Return a plot of the seconds until all models are Ready, and all replicas of the floor."""
-    counts = [result["models"] for result in results]
+    """Return a plot of the seconds until all models are Ready, and all replicas of the floor, where it was measured."""
     curves = [
         {
-            "label": "operator: all Ready",
-            "load": counts,
-            "p50": [each["ours"]["at_once"]["ready_seconds"] for each in results],
-        },
-        {
-            "label": "operator: all children",
-            "load": counts,
-            "p50": [each["ours"]["at_once"]["children_seconds"] for each in results],
-        },
-        {"label": "floor: all ready", "load": counts, "p50": [each["floor"]["ready_seconds"] for each in results]},
-        {
-            "label": "floor: all children",
-            "load": counts,
-            "p50": [each["floor"]["children_seconds"] for each in results],
-        },
+            "label": f"{name}: {moment}",
+            "load": [each["models"] for each in results if get(each)],
+            "p50": [get(each)[key] for each in results if get(each)],
+        }
+        for name, get in (("operator", _get_ours), ("floor", _get_floor))
+        for key, moment in (("ready_seconds", "all ready"), ("children_seconds", "all children"))
     ]
     return {"title": "All models at once", "load_label": "models", "value_label": "seconds", "curves": curves}
+
+
+def _get_ours(result: Result) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = result["ours"]["at_once"]
+    return found
+
+
+def _get_floor(result: Result) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = result["floor"]
+    return found
 
 
 def draw_memory(results: Sequence[Result]) -> dict[str, Any]:
@@ -67,7 +67,9 @@ def draw_memory(results: Sequence[Result]) -> dict[str, Any]:
 
 def _compare(name: str) -> Callable[[Result], str]:
     def get(result: Result) -> str:
-        ours, floor = result["ours"]["at_once"][name], result["floor"][name]
+        ours, floor = _get_ours(result)[name], _get_floor(result).get(name)
+        if floor is None:
+            return format_number(ours)
         return f"{format_number(ours)} / {format_number(floor)} ({ours / floor:.2f})"
 
     return get
@@ -83,8 +85,8 @@ def _time(section: str, key: str) -> Callable[[Result], str]:
 
 def _cpu(program: str) -> Callable[[Result], str]:
     def get(result: Result) -> str:
-        ours, floor = result["ours"]["at_once"]["cpu_ms_per_model"], result["floor"]["cpu_ms_per_model"]
-        return f"{format_number(ours[program])} / {format_number(floor[program])}"
+        ours, floor = (get(result).get("cpu_ms_per_model", {}) for get in (_get_ours, _get_floor))
+        return " / ".join(format_number(each[program]) if each else "–" for each in (ours, floor))
 
     return get
 
