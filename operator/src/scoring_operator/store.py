@@ -87,31 +87,25 @@ class Store:
         address = find_address(body)
         known = self._objects.get(kind, {}).get(address)
         if known is not None and known.uid == body["metadata"]["uid"]:
-            self._drop(kind, address, known)
+            self._index(kind, address, known, None)
+            del self._objects[kind][address]
 
     def replace(self, kind: Kind, bodies: Iterable[Manifest], resource_version: str) -> None:
         """Take over a full list, read at `resource_version`: what it lacks is gone, except what is newer than the list."""
         listed = list(bodies)
         for body in listed:
             self.put(kind, body)
-        self.keep_only(kind, map(find_address, listed), resource_version)
+        for body in self.find_unlisted(kind, map(find_address, listed), resource_version):
+            self.remove(kind, body)
 
-    def keep_only(self, kind: Kind, addresses: Iterable[Address], resource_version: str) -> list[Key]:
-        """Take a full list, read at `resource_version`, to its end: what it lacks is gone, except what is newer. Return whose objects went."""
+    def find_unlisted(self, kind: Kind, addresses: Iterable[Address], resource_version: str) -> list[Manifest]:
+        """Return the objects that a full list, read at `resource_version`, lacks although they are not newer: they are gone."""
         listed = set(addresses)
-        gone = {
-            address: kept
+        return [
+            kept.unpack()
             for address, kept in self._objects.get(kind, {}).items()
             if address not in listed and kept.version <= int(resource_version)
-        }
-        owners = [find_model_key(kind, kept.unpack()) for kept in gone.values()]
-        for address, kept in gone.items():
-            self._drop(kind, address, kept)
-        return [owner for owner in owners if owner is not None]
-
-    def _drop(self, kind: Kind, address: Address, known: Kept) -> None:
-        self._index(kind, address, known, None)
-        del self._objects[kind][address]
+        ]
 
     def _index(self, kind: Kind, address: Address, known: Kept | None, body: Manifest | None) -> None:
         """Keep the names of each model's objects; an object's label may change."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.errors import ClusterError, Expired
-from scoring_operator.kinds import Key, Kind
+from scoring_operator.kinds import Kind
 from scoring_operator.store import Address, Store, find_address
 
 RETRY_SECONDS = 1.0
@@ -26,12 +26,11 @@ logger = logging.getLogger(__name__)
 class Watches:
     """One watch for each kind, each in a task of its own."""
 
-    def __init__(self, cluster: Cluster, store: Store, observe: Observe, lose: Callable[[Key], None]) -> None:
-        """Take what is told of each change, and of each model that has lost an object unseen."""
+    def __init__(self, cluster: Cluster, store: Store, observe: Observe) -> None:
+        """Take what is told of each change, and puts it into the store."""
         self._cluster = cluster
         self._store = store
         self._observe = observe
-        self._lose = lose
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
 
     async def start(self, kinds: Iterable[Kind]) -> None:
@@ -53,15 +52,15 @@ class Watches:
         return any(task.done() for task in self._tasks.values())
 
     async def list(self, kind: Kind) -> str:
-        """Take over all objects of a kind; return the version of the list."""
+        """Tell of all objects of a kind, and of those that are gone without having been seen to go; return the version of the list."""
         listed: set[Address] = set()
         version = ""
         async for bodies, version in self._cluster.list(kind):  # noqa: B007 (the last one counts)
             for body in bodies:
                 listed.add(find_address(body))
                 self._observe(kind, body, False)
-        for key in self._store.keep_only(kind, listed, version):
-            self._lose(key)
+        for body in self._store.find_unlisted(kind, listed, version):
+            self._observe(kind, body, True)
         return version
 
     async def _follow(self, kind: Kind, version: str) -> None:

@@ -39,7 +39,7 @@ class Work:
         """
         if self._cluster is None:
             self._cluster = await Cluster.connect(self._log_in)
-            self._watches = Watches(self._cluster, self._store, self.observe, self._add)
+            self._watches = Watches(self._cluster, self._store, self.observe)
         if self._watches is not None:
             await self._watches.start(WATCHED)
         self._reconciler = Reconciler(self._cluster, self._store, self._settings)
@@ -81,13 +81,13 @@ class Work:
             raise TimeoutError(f"a reconcile has been running for {seconds:.0f} s")
         return round(seconds, 3)
 
-    def _add(self, key: Key | None, delay_seconds: float = 0.0) -> None:
+    def _add(self, key: Key | None, delay_seconds: float) -> None:
         if key is not None:
             self._queue.add(key, delay_seconds)
 
     def _add_all(self) -> None:
         for key in self._store.select_keys(SCORING_MODEL):
-            self._add(key)
+            self._add(key, 0.0)
 
     async def _process(self, key: Key) -> None:
         again_seconds = await self._reconciler.reconcile(key) if self._reconciler else None

@@ -192,10 +192,11 @@ def test_pod_that_changes_its_label_changes_its_model() -> None:
     assert store.select_of(POD, Key("team", "other")) == []
 
 
-def test_list_tells_whose_objects_went_unseen(store: Store) -> None:
-    store.put(DEPLOYMENT, build(11, "gone", "2", labels={"scoring.dev/model": "gone"}))
-    assert store.keep_only(DEPLOYMENT, [("team", "faq")], "20") == [Key("team", "gone")]
-    assert read_version(store, "gone") is None
+def test_what_a_list_lacks_is_found_unless_it_is_newer(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "gone", "2"))
+    store.put(DEPLOYMENT, build(21, "new", "3"))
+    (gone,) = store.find_unlisted(DEPLOYMENT, [("team", "faq")], "20")
+    assert gone["metadata"]["name"] == "gone"
 
 
 def test_what_is_done_to_an_object_does_not_change_the_store(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scoring_operator import watches
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ClusterError, Expired
-from scoring_operator.kinds import DEPLOYMENT, Key, Kind
+from scoring_operator.kinds import DEPLOYMENT, Kind
 from scoring_operator.store import Store
 from scoring_operator.watches import Watches
 
@@ -53,7 +53,6 @@ class Heard:
     def __init__(self) -> None:
         self.store = Store()
         self.changes: list[tuple[str, bool]] = []
-        self.lost: list[Key] = []
 
     def observe(self, kind: Kind, body: Manifest, is_deleted: bool) -> None:
         self.changes.append((body["metadata"]["resourceVersion"], is_deleted))
@@ -65,7 +64,7 @@ class Heard:
 
 async def follow(cluster: PlayedCluster, heard: Heard, has_come: Callable[[], bool]) -> None:
     """Watch until what is expected has come."""
-    watching = Watches(cluster, heard.store, heard.observe, heard.lost.append)  # type: ignore[arg-type]  # it has the two verbs
+    watching = Watches(cluster, heard.store, heard.observe)  # type: ignore[arg-type]  # it has the two verbs
     await watching.start([DEPLOYMENT])
     async with asyncio.timeout(5):
         while not has_come():
@@ -111,7 +110,7 @@ def test_deletion_in_a_gap_is_found_by_the_list_after_it() -> None:
     cluster = PlayedCluster(lists, [[Expired("too old")]])
     asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 4))
     assert cluster.asked == ["list", "9", "list", "20"]
-    assert heard.lost == [Key("team", "b")]
+    assert ("4", True) in heard.changes
     assert heard.store.get(DEPLOYMENT, "team", "b") is None
 
 
