@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling cluster-up cluster-down crds protos bench-serving lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 
 bench-serving: .venv/installed ## The runtime beside its peers, about an hour: benchmarks/README.md
 	for benchmark in trivial faq resnet starts overload gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
+
+bench-operator: .venv/installed ## The operator beside the same objects made without one, some hours: benchmarks/README.md
+	$(PYTHON) -m benchmarks.operator models 1 100 300 1000
+	$(PYTHON) -m benchmarks.operator models 5000 --no-floor
 
 lock-bench: .venv/installed ## Lock the packages of the benchmarks' peers anew
 	for peer in benchmarks/serving/peers/*/ benchmarks/serving/plotting/; do $(LOCK) $${peer}requirements.in -o $${peer}requirements.txt || exit 1; done

@@ -32,7 +32,7 @@ def kubectl() -> Kubectl:
 def roles(kubectl: Kubectl) -> None:
     """Make the chart's roles, and the operator's own account bound to its own."""
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    kubectl.apply(*(body for body in render_chart() if body["kind"] in ROLE_KINDS))
+    kubectl.in_namespace(NAMESPACE).apply(*(body for body in render_chart() if body["kind"] in ROLE_KINDS))
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ def count_writes(kubectl: Kubectl) -> int:
     return sum(counts[request] for request in OPERATOR_WRITES)
 
 
-def wait_until_quiet(kubectl: Kubectl, quiet_seconds: float = 2.0) -> int:
+def wait_until_quiet(kubectl: Kubectl, quiet_seconds: float = 3.0) -> int:
     """Wait until no write has come for some time; return the number of writes then."""
     seen: list[tuple[int, float]] = [(count_writes(kubectl), time.monotonic())]
 

@@ -16,7 +16,7 @@ from scoring_operator.kinds import HARDWARE_CLASS, MODEL_LABEL, NODE, POD, SCORI
 from scoring_operator.rollouts import Rollouts
 from scoring_operator.store import Store
 
-PAUSE_SECONDS = 5.0
+PAUSE_SECONDS = 2.0
 """Between two computations at least, so that a thousand new pods do not lead to a thousand writes."""
 
 COUNTED = ("models", "replicas", "pending", "rolling", "waiting")

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kubernetes.utils.quantity import parse_quantity
-
 from scoring_operator.api import HardwareClass, Manifest
+from scoring_operator.quantities import parse_quantity
 
 PODS = "pods"
 HOSTNAME_LABEL = "kubernetes.io/hostname"

@@ -1,16 +1,22 @@
 """Brings a model's children to what is rendered: writes only what differs, and never touches what belongs to somebody else."""
 
+import asyncio
 import logging
+from collections.abc import Mapping
 
 from scoring_operator.api import Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
 from scoring_operator.differences import Difference, find_differences
-from scoring_operator.errors import ModelProblem
+from scoring_operator.errors import Conflict, ModelProblem
 from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, SCORING_MODEL, Key, Kind
+from scoring_operator.packing import owns_replicas
 from scoring_operator.store import Store
 
 NAME_TAKEN = "NameTaken"
 HANDOVER = f"{MANAGER}-handover"
+
+Rendered = Mapping[Kind, Manifest | None]
+"""The wished manifest of each kind of child; None for one that must not be."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +29,31 @@ class Children:
         self._store = store
         self._accepted: dict[tuple[Kind, Key], tuple[Difference, ...]] = {}
 
-    async def apply(self, key: Key, model: ScoringModel, rendered: dict[Kind, Manifest | None]) -> bool:
+    async def apply(self, key: Key, model: ScoringModel, rendered: Rendered) -> bool:
         """Write each child that differs from what is rendered, and delete those rendered as None; return whether any was written.
 
-        What goes, goes first, so that two autoscalers never have the same Deployment. Kinds that are not named are left alone.
-        Raises ModelProblem when a name is taken, and ClusterError.
+        What goes, goes first, so that two autoscalers never have the same Deployment; the rest is written at the same time. Kinds that are
+        not named are left alone. Raises ModelProblem when a name is taken, and ClusterError: the first child's.
         """
-        written = False
-        for kind in (kind for kind, wished in rendered.items() if wished is None):
-            written |= await self._remove(kind, model)
-        for kind, wished in rendered.items():
-            if wished is not None and self._store.is_served(kind):
-                written |= await self._apply(kind, key, model, wished)
-        return written
+        gone = [await self._remove(kind, model) for kind, wished in rendered.items() if wished is None]
+        wishes = {kind: wished for kind, wished in rendered.items() if wished and self._store.is_served(kind)}
+        results = await asyncio.gather(
+            *(self._apply(kind, key, model, wished) for kind, wished in wishes.items()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return any(gone) or any(results)
+
+    def has_lost(self, body: Manifest, rendered: Rendered) -> bool:
+        """Tell whether a child of a model that had them all is missing."""
+        if "status" not in body:
+            return False
+        name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+        return any(
+            wished and self._store.is_served(kind) and not self._store.has(kind, namespace, name)
+            for kind, wished in rendered.items()
+        )
 
     def forget(self, key: Key) -> None:
         """Forget what was remembered of a model that is gone."""
@@ -43,13 +61,8 @@ class Children:
             self._accepted.pop((kind, key), None)
 
     async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
-        """Return a child as it is; raises ModelProblem when another owner has an object of its name.
-
-        One that is not in the store may still exist, without our label; the API server knows.
-        """
-        live = self._store.get(kind, model.namespace, model.name)
-        if live is None:
-            live = await self._cluster.get(kind, model.namespace, model.name)
+        """Return a child that the store lacks although it exists: it has lost our label, or somebody else has made it."""
+        live = await self._cluster.get(kind, model.namespace, model.name)
         if live is not None and not is_controlled(live, model):
             raise describe_taken_name(kind, live, model)
         return live
@@ -64,21 +77,43 @@ class Children:
         return True
 
     async def _apply(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
-        live = await self._find(kind, model)
-        if live is not None and not is_asleep(kind, live, model):
-            differences = find_differences(live, wished)
-            if not differences or differences == self._accepted.get((kind, key)):
-                return False
-            logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences))
-            if kind.is_immutable:
-                await self._cluster.delete(kind, live)
-                self._store.remove(kind, live)
-        if kind is DEPLOYMENT and live is not None and model.spec.autoscaling is not None:
+        """Write a child if it differs; return whether it did. Raises ModelProblem when its name is taken."""
+        live = self._store.get(kind, model.namespace, model.name)
+        if live is None:
+            return await self._create(kind, key, model, wished)
+        if not is_controlled(live, model):
+            raise describe_taken_name(kind, live, model)
+        return await self._change(kind, key, model, wished, live)
+
+    async def _create(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
+        try:
+            answer = await self._cluster.apply_new(kind, wished)
+        except Conflict:
+            live = await self._find(kind, model)
+            if live is None:
+                raise
+            return await self._change(kind, key, model, wished, live)
+        self._take(kind, key, wished, answer)
+        return True
+
+    async def _change(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest, live: Manifest) -> bool:
+        asleep = is_asleep(kind, live, model)
+        differences = find_differences(live, wished)
+        if not asleep and (not differences or differences == self._accepted.get((kind, key))):
+            return False
+        logger.info("Applying %s %s: %s", kind.name, key, ", ".join(path for path, _ in differences) or "it sleeps")
+        if kind.is_immutable:
+            await self._cluster.delete(kind, live)
+            self._store.remove(kind, live)
+        if kind is DEPLOYMENT and model.spec.autoscaling and (owns_replicas(live) or asleep):
             await self._hand_over_replicas(live, model.spec.autoscaling.min_replicas)
-        answer = await self._cluster.apply(kind, wished)
+        self._take(kind, key, wished, await self._cluster.apply(kind, wished))
+        return True
+
+    def _take(self, kind: Kind, key: Key, wished: Manifest, answer: Manifest) -> None:
+        """Take note of what the API server has made of a write."""
         self._store.put(kind, answer)
         self._accept((kind, key), find_differences(answer, wished))
-        return True
 
     def _accept(self, child: tuple[Kind, Key], differences: tuple[Difference, ...]) -> None:
         """Remember what an admission plug-in made of our write: writing the same again would only repeat that."""

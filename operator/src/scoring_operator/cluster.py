@@ -1,120 +1,140 @@
-"""The API server: lists, server-side apply, status and events. The only module that talks to it, beside kopf's watches.
+"""The API server's verbs: lists, watches, server-side apply, status and events. The only module that asks for them.
 
-Uses the official client's asyncio flavour with plain dictionaries and the paths of the few kinds in `kinds`, so that no discovery is needed.
+Objects are plain dictionaries, and paths those of the few kinds in `kinds`, so that no discovery is needed.
 """
 
 import datetime
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from kubernetes.aio import client, config
-from kubernetes.aio.dynamic import DynamicClient
-from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from scoring_operator.api import Manifest
-from scoring_operator.errors import ClusterError, Conflict, NotFound, Rejected
+from scoring_operator.connection import Access, Connection
+from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound
 from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope
 
-REQUEST_TIMEOUT_SECONDS = 30.0
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-LIST_LIMIT = 500
-"""Objects asked for at once: a part is parsed and cut down before the next comes, which keeps the memory small."""
-
+METADATA_ONLY = "application/json;as={kind};g=meta.k8s.io;v=v1"
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
 EVENT_MESSAGE_CHARACTERS = 1024
+PAGE_OBJECTS = 250
+"""Of a list: as many are in memory at once, with everything that will not be kept."""
+
+NO_SUCH_VERSION = "1"
+"""No object of ours can have it: etcd has written before them."""
 
 
 class Cluster:
     """A connection to one API server."""
 
-    def __init__(self, api: client.ApiClient, scope: Scope) -> None:
-        self._api = api
-        self._client = DynamicClient(api)
+    def __init__(self, connection: Connection, scope: Scope) -> None:
+        self._connection = connection
+        self._request = connection.request
         self._scope = scope
 
     @classmethod
-    async def connect(cls, scope: Scope, check_may_write: Callable[[], None] | None = None) -> "Cluster":
-        """Connect with the pod's service account, or with the kubeconfig when not in a pod.
+    async def connect(
+        cls, log_in: Callable[[], Access], scope: Scope, check_may_write: Callable[[], None] | None = None
+    ) -> "Cluster":
+        """Connect by the access that `log_in` finds; raises ClusterError when it finds none.
 
+        scope: what of the cluster is listed and watched.
         check_may_write: called just before a write is sent; what it raises keeps the write from being sent.
-        Raises ClusterError when there is neither.
         """
-        try:
-            config.load_incluster_config()
-        except config.ConfigException:
-            try:
-                await config.load_kube_config()
-            except config.ConfigException as error:
-                raise ClusterError(f"neither in a pod nor with a usable kubeconfig: {error}") from error
-        configuration = client.Configuration.get_default_copy()
-        if check_may_write is not None:
-            configuration.trace_configs = [build_fence(check_may_write)]
-        return cls(client.ApiClient(configuration), scope)
+        return cls(Connection(log_in, [] if check_may_write is None else [build_fence(check_may_write)]), scope)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()
+        await self._connection.close()
 
     async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
         """Return those of the kinds that the API server serves now."""
-        served = [kind for kind in kinds if await self._is_served(kind)]
-        return frozenset(served)
+        return frozenset([kind for kind in kinds if await self._is_served(kind)])
 
     async def _is_served(self, kind: Kind) -> bool:
         try:
-            found = await self._request("get", f"/apis/{kind.api_version}")
+            found = await self._request("GET", f"/apis/{kind.api_version}")
         except NotFound:
             return False
         return any(resource["name"] == kind.plural for resource in found["resources"])
 
-    async def list(self, kind: Kind) -> AsyncIterator[tuple[list[Manifest], str]]:
-        """Yield all objects of a kind that concern the operator, a part at a time, each with the resource version of its list."""
+    async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """Yield all objects of a kind that concern the operator, page by page, each with the resource version of the whole list.
+
+        namespace: None for all.
+        """
+        query: dict[str, Any] = {"limit": str(PAGE_OBJECTS), **self._select(kind)}
+        while True:
+            headers = find_headers(kind, "PartialObjectMetadataList")
+            found = await self._request("GET", find_path(kind, namespace), headers=headers, **query)
+            metadata = found["metadata"]
+            yield (
+                [{**body, "apiVersion": kind.api_version, "kind": kind.name} for body in found["items"]],
+                metadata["resourceVersion"],
+            )
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    async def watch(
+        self, kind: Kind, namespace: str | None, resource_version: str
+    ) -> AsyncIterator[tuple[str, Manifest]]:
+        """Yield what happens to the objects of a kind that concern the operator since a version: ADDED, MODIFIED, DELETED or BOOKMARK, and the object.
+
+        Ends when the API server ends it; raises Expired when the version is too old, and ClusterError when the watch breaks off.
+        """
+        query = {"resourceVersion": resource_version, **self._select(kind)}
+        headers = find_headers(kind, "PartialObjectMetadata")
+        async for event in self._connection.watch(find_path(kind, namespace), headers, **query):
+            if event["type"] == "ERROR":
+                status = event["object"]
+                error = Expired if status.get("code") == HTTPStatus.GONE else ClusterError
+                raise error(f"watch {kind.plural}: {status.get('message')}")
+            yield event["type"], event["object"]
+
+    def _select(self, kind: Kind) -> dict[str, str]:
+        """Return the parameters that select the objects of a kind that concern the operator."""
         selector = self._scope.find_selector(kind)
-        for namespace in self._scope.find_namespaces(kind):
-            rest: str | None = None
-            while rest != "":
-                found = await self._request(
-                    "get",
-                    find_path(kind, namespace),
-                    label_selector=selector,
-                    query_params=[("limit", LIST_LIMIT), *([("continue", rest)] if rest else [])],
-                )
-                bodies = [{"apiVersion": kind.api_version, "kind": kind.name, **body} for body in found["items"]]
-                yield bodies, found["metadata"]["resourceVersion"]
-                rest = found["metadata"].get("continue", "")
+        return {"labelSelector": selector} if selector else {}
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Return one object, or None when there is none."""
         try:
-            return await self._request("get", find_path(kind, namespace, name))
+            return await self._request("GET", find_path(kind, namespace, name))
         except NotFound:
             return None
 
     async def create(self, kind: Kind, body: Manifest) -> Manifest:
         """Create an object and return it; raises Conflict when there is one of its name."""
-        return await self._request("post", find_path(kind, body["metadata"]["namespace"]), body=body)
+        return await self._request("POST", find_path(kind, body["metadata"]["namespace"]), body)
 
     async def update(self, kind: Kind, body: Manifest) -> Manifest:
         """Replace an object and return it; raises Conflict when it is not the version `body` any more."""
         path = find_path(kind, body["metadata"]["namespace"], body["metadata"]["name"])
-        return await self._request("put", path, body=body)
+        return await self._request("PUT", path, body)
 
     async def apply(self, kind: Kind, body: Manifest, manager: str = MANAGER) -> Manifest:
         """Server-side apply an object, taking fields over from others; return it as it is now."""
         path = find_path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
-        return await self._request(
-            "patch", path, body=body, content_type=APPLY, field_manager=manager, force_conflicts=True
-        )
+        return await self._request("PATCH", path, body, APPLY, fieldManager=manager, force="true")
+
+    async def apply_new(self, kind: Kind, body: Manifest) -> Manifest:
+        """Server-side apply an object that must not exist yet; raises Conflict, and changes nothing, when there is one of its name.
+
+        Server-side apply creates whatever version is named, but changes an object only if it is of that version.
+        """
+        metadata = {**body["metadata"], "resourceVersion": NO_SUCH_VERSION}
+        return await self.apply(kind, {**body, "metadata": metadata})
 
     async def delete(self, kind: Kind, body: Manifest) -> None:
         """Delete this very object (not a later one of the same name); one that is gone already is fine."""
         path = find_path(kind, body["metadata"]["namespace"], body["metadata"]["name"])
         preconditions = {"preconditions": {"uid": body["metadata"]["uid"]}}
         try:
-            await self._request("delete", path, body=preconditions)
+            await self._request("DELETE", path, preconditions)
         except (NotFound, Conflict):
             return
 
@@ -125,7 +145,7 @@ class Cluster:
         gone = dict.fromkeys(body.get("status", {}).keys() - status.keys())
         patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {**status, **gone}}
         path = find_path(kind, metadata.get("namespace"), metadata["name"], "status")
-        return await self._request("patch", path, body=patch, content_type=MERGE, field_manager=MANAGER)
+        return await self._request("PATCH", path, patch, MERGE, fieldManager=MANAGER)
 
     async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:
         """Record an event about an object; `event_type` is Normal or Warning."""
@@ -148,19 +168,12 @@ class Cluster:
             "lastTimestamp": now,
             "count": 1,
         }
-        await self._request("post", find_path(EVENT, metadata["namespace"]), body=event)
+        await self._request("POST", find_path(EVENT, metadata["namespace"]), event)
 
-    async def _request(self, method: str, path: str, **parameters: Any) -> Manifest:
-        try:
-            response = await self._client.request(
-                method, path, serialize=False, _request_timeout=REQUEST_TIMEOUT_SECONDS, **parameters
-            )
-            answer: Manifest = await response.json()
-        except DynamicApiError as error:
-            raise translate(method, path, error) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
-        return answer
+
+def find_headers(kind: Kind, reduced: str) -> dict[str, str]:
+    """Return the headers to ask with: of a kind of which nothing but metadata is read, for `reduced`, which is nothing else."""
+    return {"Accept": METADATA_ONLY.format(kind=reduced)} if kind.is_metadata_only else {}
 
 
 def build_fence(check_may_write: Callable[[], None]) -> aiohttp.TraceConfig:
@@ -182,16 +195,6 @@ def build_fence(check_may_write: Callable[[], None]) -> aiohttp.TraceConfig:
     fence.on_request_headers_sent.append(check)
     fence.on_request_chunk_sent.append(check)
     return fence
-
-
-def translate(method: str, path: str, error: DynamicApiError) -> ClusterError:
-    """Return the operator's error for an answer of the API server, with the server's own words."""
-    kinds: dict[int, type[ClusterError]] = {400: Rejected, 403: Rejected, 404: NotFound, 409: Conflict, 422: Rejected}
-    try:
-        message = json.loads(error.body or "")["message"]
-    except (ValueError, KeyError, TypeError):
-        message = error.reason
-    return kinds.get(error.status, ClusterError)(f"{method} {path}: {error.status}: {message}")
 
 
 def find_path(kind: Kind, namespace: str | None, *parts: str) -> str:

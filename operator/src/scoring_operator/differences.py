@@ -6,9 +6,8 @@ Fields that only the live object has (defaults, an autoscaler's replicas, an inj
 from collections.abc import Iterator
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
-
 from scoring_operator.api import Manifest
+from scoring_operator.quantities import parse_quantity
 
 Difference = tuple[str, str]
 """Path of a field and, as text, what the live object has there."""
@@ -55,7 +54,7 @@ def compare_lists(live: list[Any], rendered: list[Any], path: str) -> Iterator[D
 def is_same(live: object, rendered: object, path: str) -> bool:
     """Tell whether two plain values mean the same: the API server writes quantities in its own way (1000m as 1)."""
     if path.rpartition(".")[0].endswith(QUANTITY_PARENTS) and live is not None:
-        return bool(parse_quantity(live) == parse_quantity(rendered))
+        return parse_quantity(str(live)) == parse_quantity(str(rendered))
     return bool(live == rendered)
 
 

@@ -5,6 +5,7 @@ ScoringOperatorError
 └── ClusterError           the API server refused or could not be reached; the reconcile is tried again
     ├── NotFound           404
     ├── Conflict           409
+    ├── Expired            410: the version that was asked for is too old
     ├── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
     └── NotLeading         not sent, since another process may lead
 """
@@ -43,6 +44,10 @@ class NotFound(ClusterError):
 
 class Conflict(ClusterError):
     """The object changed in between."""
+
+
+class Expired(ClusterError):
+    """The version from which a list or watch should go on is too old."""
 
 
 class Rejected(ClusterError):

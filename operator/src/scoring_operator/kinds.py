@@ -24,6 +24,8 @@ class Kind:
     """Whether a cluster may lack the kind: its CRD is somebody else's, or its API is switched off."""
     is_immutable: bool = False
     """Whether the API server refuses every change of the spec, so that a change means a new object of the same name."""
+    is_metadata_only: bool = False
+    """Whether nothing but the metadata is read."""
 
     @property
     def group(self) -> str:
@@ -50,6 +52,13 @@ CLAIM_TEMPLATE = Kind(
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", is_optional=True)
 SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", is_optional=True)
 POD = Kind("v1", "Pod", "pods")
+CRD = Kind(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+    is_metadata_only=True,
+)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 EVENT = Kind("v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -67,7 +76,7 @@ CHILDREN = (
 )
 """What the operator applies for a ScoringModel."""
 
-WATCHED = (SCORING_MODEL, HARDWARE_CLASS, *CHILDREN, POD)
+WATCHED = (SCORING_MODEL, HARDWARE_CLASS, *CHILDREN, POD, CRD)
 """What the operator always keeps in its store."""
 
 OPTIONAL = tuple(kind for kind in WATCHED if kind.is_optional)
@@ -75,8 +84,6 @@ OPTIONAL = tuple(kind for kind in WATCHED if kind.is_optional)
 
 CRD_KINDS = {f"{kind.plural}.{kind.group}": kind for kind in OPTIONAL}
 """Optional kinds by the name of their CustomResourceDefinition."""
-
-KINDS_BY_NAME = {kind.name: kind for kind in (*WATCHED, NODE)}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The table of contents: which watches feed the work queue, and how the operator starts, stops and shows that it lives."""
+"""The table of contents: how the operator logs in, starts, stops and shows that it lives."""
 
 import dataclasses
 import logging
@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from scoring_operator.api import describe_fields
+from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import CRD_KINDS, KINDS_BY_NAME, Scope
+from scoring_operator.kinds import Scope
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
 
@@ -22,20 +23,13 @@ START_RETRY_SECONDS = 5.0
 """Wait before the next try when the API server is not reachable, or lacks the CRDs, at the start."""
 
 
-def build_registry(work: Work, scope: Scope) -> kopf.OperatorRegistry:
-    """Return kopf's registry with our handlers."""
+def build_registry(work: Work) -> kopf.OperatorRegistry:
+    """Return kopf's registry with our handlers; what is watched is in `watches`."""
     registry = kopf.OperatorRegistry()
-    add_life_cycle(registry, work, scope)
-    add_watches(registry, work, scope)
-    return registry
-
-
-def add_life_cycle(registry: kopf.OperatorRegistry, work: Work, scope: Scope) -> None:
-    """Add how the operator starts, stops, logs in and shows that it lives."""
 
     @kopf.on.startup(registry=registry, id="start")
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings, scope)
+        configure(settings)
         try:
             await work.start()
         except ClusterError as error:
@@ -46,10 +40,8 @@ def add_life_cycle(registry: kopf.OperatorRegistry, work: Work, scope: Scope) ->
         await work.stop()
 
     @kopf.on.login(registry=registry, id="login")
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        account = kopf.login_with_service_account(**kwargs)
-        # kopf takes the API server's DNS name; the address that every pod is given works in a cluster without DNS too.
-        return dataclasses.replace(account, server=find_server()) if account else kopf.login_with_kubeconfig(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo | None:
+        return log_in()
 
     @kopf.on.probe(registry=registry, id="longestRunSeconds")
     async def probe(**_: Any) -> float:
@@ -59,24 +51,32 @@ def add_life_cycle(registry: kopf.OperatorRegistry, work: Work, scope: Scope) ->
     async def tell_role(**_: Any) -> bool:
         return work.is_leading()
 
+    return registry
 
-def add_watches(registry: kopf.OperatorRegistry, work: Work, scope: Scope) -> None:
-    """Add one handler for all objects, since every cause leads to the same reconcile, and one for kinds that come and go."""
 
-    async def observe(event: kopf.RawEvent, **_: Any) -> None:
-        body = event["object"]
-        work.observe(KINDS_BY_NAME[body["kind"]], dict(body), is_deleted=event["type"] == "DELETED")
+def log_in() -> kopf.ConnectionInfo | None:
+    """Return the pod's service account, or what the kubeconfig says, or None without either."""
+    given: dict[str, Any] = {"logger": logger, "settings": kopf.OperatorSettings()}
+    account = kopf.login_with_service_account(**given)
+    if account:
+        # kopf takes the API server's DNS name; the address that every pod is given works in a cluster without DNS too.
+        return dataclasses.replace(account, server=find_server())
+    found = kopf.login_with_kubeconfig(**given)
+    if found and not (found.token or found.password or found.certificate_path or found.certificate_data):
+        # A kubeconfig whose credentials a program has to fetch: the official client can run it, where it is installed.
+        return kopf.login_via_client(**given) or found
+    return found
 
-    async def discover(name: str, **_: Any) -> None:
-        if name in CRD_KINDS:
-            try:
-                await work.discover()
-            except ClusterError as error:
-                logger.warning("Optional kinds not looked for, the next resync does: %s", error)
 
-    for kind in scope.kinds:
-        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(observe)
-    kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", registry=registry)(discover)
+def find_access() -> Access:
+    """Return how to reach the API server; raises ClusterError when nothing says so."""
+    try:
+        info = log_in()
+    except (kopf.LoginError, OSError, KeyError) as error:
+        raise ClusterError(f"no usable kubeconfig: {error}") from error
+    if info is None:
+        raise ClusterError("neither in a pod nor with a kubeconfig")
+    return Access(info.server, info.as_ssl_context(), info.as_http_headers(), info.proxy_url)
 
 
 def find_server() -> str:
@@ -85,12 +85,9 @@ def find_server() -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def configure(settings: kopf.OperatorSettings, scope: Scope) -> None:
-    """Set kopf up: watch only what carries our label, watch what appears later too, and leave events about log lines to nobody."""
-    for kind in scope.kinds:
-        selector = scope.find_selector(kind)
-        if selector:
-            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Set kopf up: it watches nothing, and leaves events about log lines to nobody."""
+    settings.scanning.disabled = True
     settings.posting.enabled = False
 
 
@@ -120,15 +117,11 @@ def run() -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
     for name in ("aiohttp.access", "kopf.activities.probe"):
         logging.getLogger(name).setLevel(logging.WARNING)  # one line for each probe
-    if settings.log_level != "debug":
-        # One line for every event of every watched object: what follows from it is logged by us.
-        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     # Without a view of all namespaces nobody can tell what is free.
     scope = Scope(settings.namespaces, is_capacity_told=settings.capacity_advice and not settings.namespaces)
     kopf.run(
-        registry=build_registry(Work(settings, scope), scope),
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
+        registry=build_registry(Work(settings, scope, find_access)),
+        clusterwide=True,
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.
         identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType of str that kopf does not export

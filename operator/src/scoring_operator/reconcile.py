@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
-from scoring_operator.children import NAME_TAKEN, Children
+from scoring_operator.children import NAME_TAKEN, Children, Rendered
 from scoring_operator.cluster import Cluster
 from scoring_operator.diagnosis import read_hash
 from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected
@@ -41,7 +41,7 @@ KIND_MISSING = "KindMissing"
 KEDA_AUTOSCALER_PREFIX = "keda-hpa-"
 """How KEDA names the HorizontalPodAutoscaler that it makes of a ScaledObject."""
 
-SETTLE_SECONDS = 0.2
+SETTLE_SECONDS = 0.5
 """Changes come in bursts; this much later, one round serves them all."""
 
 NAME_TAKEN_SECONDS = 10.0
@@ -86,7 +86,10 @@ class Reconciler:
         try:
             model = ScoringModel.parse(body)
             hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
-            if await self._children.apply(key, model, self._render(key, body, model, hardware)):
+            children = self._render(key, body, model, hardware)
+            if self._children.has_lost(body, children) and not await self._exists(body):
+                return None  # Deleted: the watch of the children was faster than that of the models.
+            if await self._children.apply(key, model, children):
                 return SETTLE_SECONDS
         except ModelProblem as problem:
             await self._report(self._observe(key, body, hardware, problem))
@@ -99,9 +102,7 @@ class Reconciler:
         await self._report(replace(self._observe(key, body, hardware), scaling_problem=scaling.problem))
         return scaling.again_seconds
 
-    def _render(
-        self, key: Key, body: Manifest, model: ScoringModel, hardware: HardwareClass
-    ) -> dict[Kind, Manifest | None]:
+    def _render(self, key: Key, body: Manifest, model: ScoringModel, hardware: HardwareClass) -> Rendered:
         """Return the children to be applied now: without the pods' while the model waits for its turn to roll out.
 
         Raises ModelProblem when the model and its hardware do not fit together, or the cluster lacks what they need.
@@ -120,6 +121,16 @@ class Reconciler:
             return {kind: child for kind, child in children.items() if kind not in {DEPLOYMENT, CLAIM_TEMPLATE}}
         self._settle(key, is_rolled_out=is_rolled_out and has_pods_of(live or {}, children[DEPLOYMENT] or {}))
         return children
+
+    async def _exists(self, body: Manifest) -> bool:
+        """Ask the API server whether a model is still there and to stay."""
+        metadata = body["metadata"]
+        live = await self._cluster.get(SCORING_MODEL, metadata["namespace"], metadata["name"])
+        return (
+            live is not None
+            and live["metadata"]["uid"] == metadata["uid"]
+            and "deletionTimestamp" not in live["metadata"]
+        )
 
     def _settle(self, key: Key, *, is_rolled_out: bool) -> None:
         for waiting in self.rollouts.settle(key, is_rolled_out=is_rolled_out):

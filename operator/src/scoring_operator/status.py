@@ -109,6 +109,12 @@ def is_progressing(deployment: Manifest | None) -> bool:
     return bool(find_condition(deployment, "Progressing").get("status") == "True")
 
 
+def has_settled(deployment: Manifest) -> bool:
+    """Tell whether a Deployment is where it is to be: rolled out, with as many replicas ready as are wished."""
+    replicas = count_replicas(deployment)
+    return replicas.is_rolled_out and replicas.ready == replicas.wished == replicas.existing
+
+
 def judge(observation: Observation, replicas: Replicas) -> Verdict:
     """Return the summary. Never ready while the newest generation still rolls out; ready as long as one of its replicas answers."""
     if observation.problem is not None:
@@ -192,10 +198,14 @@ def find_url(service: Manifest | None) -> str | None:
 
 
 def find_turned(before: Manifest, after: Manifest) -> Manifest | None:
-    """Return the condition that is worth an event: Ready or ScalingInactive with another status or reason than before; else None."""
+    """Return the condition that is worth an event: Ready or ScalingInactive with another status or reason than before; else None.
+
+    That a new model is on its way is not.
+    """
     for condition_type in ("Ready", SCALING_INACTIVE):
         old, new = (find_condition({"status": status}, condition_type) for status in (before, after))
-        if new and (old.get("status"), old.get("reason")) != (new["status"], new["reason"]):
+        is_first = not old and new.get("status") == "Unknown"
+        if new and not is_first and (old.get("status"), old.get("reason")) != (new["status"], new["reason"]):
             return new
     return None
 

@@ -1,27 +1,45 @@
 """The newest known state of every object that concerns the operator, so that a reconcile reads without asking the API server.
 
-Filled by watches, by full lists (at the start and at each resync: an object deleted during a gap of a watch gives no event)
-and by the answers to the operator's own writes.
+Filled by watches, by full lists (at the start and at each resync) and by the answers to the operator's own writes.
+What is kept is what a reconcile reads, as compressed JSON: an object as Python's dictionaries takes ten times as much memory.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from dataclasses import dataclass
+from sys import intern
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import MODEL_LABEL, NODE, POD, Key, Kind
+from scoring_operator.kinds import POD, Key, Kind, find_model_key
+from scoring_operator.packing import pack, unpack
 
 Address = tuple[str | None, str]
 
 REMEMBERED_DELETIONS = 1000
+INDEXED = (POD,)
+"""Kinds of which a model has objects of any number and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One object: what tells versions and owners apart, and the object itself."""
+
+    uid: str
+    version: int
+    packed: bytes
+
+    def unpack(self) -> Manifest:
+        """Return the object."""
+        return unpack(self.packed)
 
 
 class Store:
     """Objects by kind, namespace and name; an older version never replaces a newer one."""
 
     def __init__(self) -> None:
-        self._objects: dict[Kind, dict[Address, Manifest]] = {}
+        self._objects: dict[Kind, dict[Address, Kept]] = {}
         self._served: frozenset[Kind] = frozenset()
+        self._names: dict[Kind, dict[Key, set[str]]] = {kind: {} for kind in INDEXED}
         # An answer to a write may arrive after the event of the object's deletion; it must not bring the object back. But an object
         # that only lost our label counts as deleted for a watch that selects by it, and comes back in a later version.
         self._deleted: OrderedDict[str, int] = OrderedDict()
@@ -38,31 +56,38 @@ class Store:
         self._served = kinds
         return is_news
 
+    def has(self, kind: Kind, namespace: str | None, name: str) -> bool:
+        """Tell whether there is an object."""
+        return (namespace, name) in self._objects.get(kind, {})
+
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
-        """Return one object, or None; it must not be changed."""
-        return self._objects.get(kind, {}).get((namespace, name))
+        """Return one object, or None; what is done to it does not change the store."""
+        kept = self._objects.get(kind, {}).get((namespace, name))
+        return kept.unpack() if kept else None
 
     def select(self, kind: Kind) -> list[Manifest]:
         """Return all objects of a kind."""
-        return list(self._objects.get(kind, {}).values())
+        return [kept.unpack() for kept in self._objects.get(kind, {}).values()]
+
+    def select_keys(self, kind: Kind) -> list[Key]:
+        """Return namespace and name of all objects of a namespaced kind."""
+        return [Key(namespace, name) for namespace, name in self._objects.get(kind, {}) if namespace]
 
     def select_of(self, kind: Kind, key: Key) -> list[Manifest]:
-        """Return the objects of a kind that carry the label of one ScoringModel."""
-        return [
-            body
-            for (namespace, _), body in self._objects.get(kind, {}).items()
-            if namespace == key.namespace and body["metadata"].get("labels", {}).get(MODEL_LABEL) == key.name
-        ]
+        """Return the objects of a kind in INDEXED that carry the label of one ScoringModel."""
+        found = (self.get(kind, key.namespace, name) for name in self._names[kind].get(key, ()))
+        return [body for body in found if body is not None]
 
     def put(self, kind: Kind, body: Manifest) -> bool:
         """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news."""
         objects = self._objects.setdefault(kind, {})
         address = find_address(body)
         known = objects.get(address)
-        newest = max(self._deleted.get(body["metadata"]["uid"], -1), read_version(known) if known else -1)
-        if read_version(body) <= newest:
+        uid, version = body["metadata"]["uid"], read_version(body)
+        if version <= max(self._deleted.get(uid, -1), known.version if known else -1):
             return False
-        objects[address] = strip(kind, body)
+        self._index(kind, address, known, body)
+        objects[address] = Kept(uid, version, pack(kind, body))
         return True
 
     def remove(self, kind: Kind, body: Manifest) -> None:
@@ -72,80 +97,45 @@ class Store:
             self._deleted.popitem(last=False)
         address = find_address(body)
         known = self._objects.get(kind, {}).get(address)
-        if known is not None and known["metadata"]["uid"] == body["metadata"]["uid"]:
+        if known is not None and known.uid == body["metadata"]["uid"]:
+            self._index(kind, address, known, None)
             del self._objects[kind][address]
 
-    @contextmanager
-    def replacing(self, kind: Kind) -> Iterator["Replacement"]:
-        """Take over a list of all objects of a kind, part by part; what it lacks at the end is gone, except what is newer than the list.
+    def find_unlisted(
+        self, kind: Kind, namespace: str | None, addresses: Iterable[Address], resource_version: str
+    ) -> list[Manifest]:
+        """Return the objects that a full list of a namespace, or of all, lacks although they are not newer than it: they are gone."""
+        listed = set(addresses)
+        return [
+            kept.unpack()
+            for address, kept in self._objects.get(kind, {}).items()
+            if address not in listed
+            and (namespace is None or address[0] == namespace)
+            and kept.version <= int(resource_version)
+        ]
 
-        When the list breaks off, what is known stays.
-        """
-        replacement = Replacement(self, kind)
-        yield replacement
-        oldest = min(replacement.versions, default=0)
-        objects = self._objects.get(kind, {})
-        self._objects[kind] = {
-            address: body
-            for address, body in objects.items()
-            if address in replacement.addresses or read_version(body) > oldest
-        }
-
-
-class Replacement:
-    """What a list of all objects of a kind has brought so far."""
-
-    def __init__(self, store: Store, kind: Kind) -> None:
-        self._store = store
-        self._kind = kind
-        self.addresses: set[Address] = set()
-        self.versions: list[int] = []
-
-    def add(self, bodies: Iterable[Manifest], resource_version: str) -> None:
-        """Take over a part of the list, read at `resource_version`."""
-        self.versions.append(int(resource_version))
-        for body in bodies:
-            self.addresses.add(find_address(body))
-            self._store.put(self._kind, body)
+    def _index(self, kind: Kind, address: Address, known: Kept | None, body: Manifest | None) -> None:
+        """Keep the names of each model's objects; an object's label may change."""
+        if kind not in INDEXED:
+            return
+        names = self._names[kind]
+        old = find_model_key(kind, known.unpack()) if known else None
+        new = find_model_key(kind, body) if body else None
+        if old is not None and old != new:
+            names[old].discard(address[1])
+            if not names[old]:
+                del names[old]
+        if new is not None:
+            names.setdefault(new, set()).add(address[1])
 
 
 def find_address(body: Manifest) -> Address:
     """Return namespace (None for cluster-scoped objects) and name."""
-    return body["metadata"].get("namespace"), body["metadata"]["name"]
+    metadata = body["metadata"]
+    namespace = metadata.get("namespace")
+    return (intern(namespace) if namespace else None), intern(metadata["name"])
 
 
 def read_version(body: Manifest) -> int:
     """Return the resource version: since Kubernetes 1.35, those of one kind are numbers in the order of the writes."""
     return int(body["metadata"]["resourceVersion"])
-
-
-def strip(kind: Kind, body: Manifest) -> Manifest:
-    """Return the object without what is never read: managed fields, half of its size; of nodes and of others' pods, nearly all."""
-    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-    if kind is NODE or (kind is POD and MODEL_LABEL not in metadata.get("labels", {})):
-        return reduce(body, metadata)
-    return {**body, "metadata": metadata}
-
-
-def reduce(body: Manifest, metadata: Manifest) -> Manifest:
-    """Return of a node or a pod what tells its room and its requests."""
-    spec, status = body.get("spec", {}), body.get("status", {})
-    words = ("name", "namespace", "uid", "resourceVersion", "labels")
-    containers = {
-        name: [{"resources": container.get("resources", {})} for container in spec[name]]
-        for name in ("containers", "initContainers")
-        if spec.get(name)
-    }
-    conditions = [one for one in status.get("conditions") or [] if one["type"] == "Ready"]
-    kept = {
-        "metadata": {name: metadata[name] for name in words if name in metadata},
-        "spec": {
-            **{name: spec[name] for name in ("nodeName", "overhead", "taints", "unschedulable") if name in spec},
-            **containers,
-        },
-        "status": {
-            **{name: status[name] for name in ("phase", "allocatable") if name in status},
-            "conditions": [{"type": one["type"], "status": one["status"]} for one in conditions],
-        },
-    }
-    return {"apiVersion": body.get("apiVersion"), "kind": body.get("kind"), **kept}

@@ -2,22 +2,44 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
+from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import HARDWARE_CLASS, NODE, OPTIONAL, POD, SCORING_MODEL, Key, Kind, Scope, find_model_key
+from scoring_operator.kinds import (
+    CRD,
+    CRD_KINDS,
+    DEPLOYMENT,
+    HARDWARE_CLASS,
+    NODE,
+    OPTIONAL,
+    POD,
+    SCORING_MODEL,
+    Key,
+    Kind,
+    Scope,
+    find_model_key,
+)
 from scoring_operator.leadership import Election
 from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler
 from scoring_operator.settings import Settings
-from scoring_operator.store import Store
+from scoring_operator.status import has_settled
+from scoring_operator.store import Store, find_address
+from scoring_operator.watches import Watches
 from scoring_operator.work_queue import WorkQueue
 
 LIST_RETRY_SECONDS = 1.0
+DISCOVERY_PAUSE_SECONDS = 2.0
+"""A kind is served a moment after its CRD is there; it is looked for once more."""
 
 ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 """Kinds that the advice about capacity depends on."""
+
+WISHES = {HARDWARE_CLASS, SCORING_MODEL}
+"""Kinds that say what is wished; of these, a change of the status alone is no cause."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,17 +47,20 @@ logger = logging.getLogger(__name__)
 class Work:
     """The store, and while this process leads the queue, the reconciler and the adviser. A follower only keeps the store filled."""
 
-    def __init__(self, settings: Settings, scope: Scope) -> None:
+    def __init__(self, settings: Settings, scope: Scope, log_in: Callable[[], Access]) -> None:
         self._settings = settings
         self._scope = scope
+        self._log_in = log_in
         self._store = Store()
         self._cluster: Cluster | None = None
         self._leases: Cluster | None = None
+        self._watches: Watches | None = None
         self._election: Election | None = None
         self._queue: WorkQueue[Key] | None = None
         self._reconciler: Reconciler | None = None
         self._adviser: Adviser | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._has_new_kinds = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connect, fill the store, and go on in the background: lead at once without an election, else when it is won.
@@ -44,55 +69,79 @@ class Work:
         """
         if self._settings.leader_election and self._leases is None:
             # A connection of its own: a renewal never waits behind the work, and is the one write that a follower may make.
-            self._leases = await Cluster.connect(self._scope)
+            self._leases = await Cluster.connect(self._log_in, self._scope)
             self._election = Election(self._leases, self._settings, self._lead)
         if self._cluster is None:
             check_may_write = self._election.term.check if self._election else None
-            self._cluster = await Cluster.connect(self._scope, check_may_write)
-        await self._list_all()
+            self._cluster = await Cluster.connect(self._log_in, self._scope, check_may_write)
+        if self._watches is None:
+            self._watches = Watches(self._cluster, self._store, self._scope, self.observe)
+        await self.discover()
+        await self._watches.start(kind for kind in self._scope.kinds if self._store.is_served(kind))
         run = self._election.run if self._election else self._lead
-        self._running = asyncio.create_task(run(), name="election")
+        self._tasks = [
+            asyncio.create_task(run(), name="election"),
+            asyncio.create_task(self._keep_discovering(), name="discovery"),
+        ]
 
     async def stop(self) -> None:
         """Stop the work, give the Lease back and close the connections; what was not done is found again by the next leader."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._watches is not None:
+            await self._watches.stop()
         if self._election is not None:
             await self._election.release()
         for cluster in (self._cluster, self._leases):
             if cluster is not None:
                 await cluster.close()
 
-    def observe(self, kind: Kind, body: Manifest, *, is_deleted: bool) -> None:
-        """Take note of a change that a watch reports, and have the models that it concerns reconciled."""
-        known = self._store.get(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
+    def observe(self, kind: Kind, body: Manifest, is_deleted: bool) -> None:
+        """Take note of a change that a watch or a list reports, and have the models that it concerns reconciled."""
+        if kind is CRD:
+            if body["metadata"]["name"] in CRD_KINDS:
+                self._has_new_kinds.set()
+            return
+        known = self._store.get(kind, *find_address(body)) if kind in WISHES else None
         if is_deleted:
             self._store.remove(kind, body)
         elif not self._store.put(kind, body):
             return  # The echo of our own write, or of a list.
         if self._adviser is not None and kind in ADVISED:
             self._adviser.mark()
-        if kind not in {HARDWARE_CLASS, SCORING_MODEL}:
-            self._add(find_model_key(kind, body), SETTLE_SECONDS)
+        if kind not in WISHES:
+            self._add(find_model_key(kind, body), find_delay_seconds(kind, body, is_deleted))
         elif is_deleted or has_new_wishes(body, known):
-            self._add_all() if kind is HARDWARE_CLASS else self._add(find_model_key(kind, body), 0.0)
+            self._add_all() if kind is HARDWARE_CLASS else self._add(find_model_key(kind, body))
 
     async def discover(self) -> None:
         """Look which optional kinds the cluster has now; when that has changed, have every model reconciled with them, or without.
 
         Raises ClusterError when the API server cannot be reached.
         """
-        if self._cluster is None:
+        if self._cluster is None or self._watches is None:
             return
         served = await self._cluster.find_served(OPTIONAL)
-        found = [kind for kind in OPTIONAL if kind in served and not self._store.is_served(kind)]
-        if not self._store.serve(served):
-            return
-        logger.info("Optional kinds here: %s", ", ".join(sorted(kind.name for kind in served)) or "none")
-        for kind in found:
-            await self._list(self._cluster, kind)
-        self._add_all()
+        await self._watches.stop(kind for kind in OPTIONAL if kind not in served)
+        if self._store.serve(served):
+            logger.info("Optional kinds here: %s", ", ".join(sorted(kind.name for kind in served)) or "none")
+            await self._watches.start(served)
+            self._add_all()
+
+    async def _keep_discovering(self) -> None:
+        while True:
+            await self._has_new_kinds.wait()
+            self._has_new_kinds.clear()
+            try:
+                await self.discover()
+                await asyncio.sleep(DISCOVERY_PAUSE_SECONDS)
+                await self.discover()
+            except ClusterError as error:
+                logger.warning("Optional kinds not looked for, trying again: %s", error)
+                self._has_new_kinds.set()
+                await asyncio.sleep(DISCOVERY_PAUSE_SECONDS)
 
     def is_leading(self) -> bool:
         """Tell whether this process does the work now."""
@@ -100,8 +149,9 @@ class Work:
 
     def check_health(self) -> float:
         """Return how many seconds the longest reconcile now in progress has taken; raises TimeoutError when it, or the election, is stuck."""
-        if self._running is not None and self._running.done():
-            raise TimeoutError("the election or the work has ended")
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        if ended or (self._watches is not None and self._watches.has_ended()):
+            raise TimeoutError(f"{', '.join(ended) or 'a watch'} has ended")
         if self._election is not None and self._election.is_stuck():
             raise TimeoutError("the election is stuck")
         seconds = self._queue.find_longest_run_seconds() if self._queue else 0.0
@@ -114,8 +164,8 @@ class Work:
             self._queue.add(key, delay_seconds)
 
     def _add_all(self) -> None:
-        for body in self._store.select(SCORING_MODEL):
-            self._add(find_model_key(SCORING_MODEL, body))
+        for key in self._store.select_keys(SCORING_MODEL):
+            self._add(key)
 
     async def _process(self, key: Key) -> None:
         again_seconds = await self._reconciler.reconcile(key) if self._reconciler else None
@@ -157,20 +207,15 @@ class Work:
             await asyncio.sleep(self._settings.resync_seconds if is_listed else LIST_RETRY_SECONDS)
 
     async def _list_all(self) -> None:
-        if self._cluster is None:
+        if self._watches is None:
             return
         await self.discover()
         for kind in self._scope.kinds:
             if self._store.is_served(kind):
-                await self._list(self._cluster, kind)
+                await self._watches.list(kind)
         self._add_all()
         if self._adviser is not None:
             self._adviser.mark()
-
-    async def _list(self, cluster: Cluster, kind: Kind) -> None:
-        with self._store.replacing(kind) as replacement:
-            async for bodies, resource_version in cluster.list(kind):
-                replacement.add(bodies, resource_version)
 
 
 def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
@@ -180,3 +225,8 @@ def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
     return any(
         body["metadata"].get(name) != known["metadata"].get(name) for name in ("uid", "generation", "deletionTimestamp")
     )
+
+
+def find_delay_seconds(kind: Kind, body: Manifest, is_deleted: bool) -> float:
+    """Return how long a change of a model's child or pod may wait for others: not at all when it decides whether the model is ready."""
+    return 0.0 if is_deleted or (kind is DEPLOYMENT and has_settled(body)) else SETTLE_SECONDS

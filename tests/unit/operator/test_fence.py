@@ -1,14 +1,15 @@
 """What a process that does not lead sends to the API server: reads, and no writes."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from kubernetes.aio import client
 
 from scoring_operator.api import Manifest
-from scoring_operator.cluster import Cluster, build_fence
+from scoring_operator.cluster import Cluster
+from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError, NotLeading
 from scoring_operator.kinds import SCORING_MODEL, SERVICE, Scope
 
@@ -37,9 +38,8 @@ async def serve(check_may_write: Callable[[], None]) -> AsyncIterator[tuple[Clus
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    configuration = client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    configuration.trace_configs = [build_fence(check_may_write)]
-    cluster = Cluster(client.ApiClient(configuration), Scope())
+    access = Access(f"http://127.0.0.1:{runner.addresses[0][1]}", ssl.create_default_context())
+    cluster = await Cluster.connect(lambda: access, Scope(), check_may_write)
     try:
         yield cluster, arrived
     finally:
@@ -51,6 +51,7 @@ async def write_all(cluster: Cluster) -> list[type[Exception] | None]:
     """Try every way to write; return what each of them raised."""
     writes = (
         lambda: cluster.apply(SERVICE, BODY),
+        lambda: cluster.apply_new(SERVICE, BODY),
         lambda: cluster.create(SERVICE, BODY),
         lambda: cluster.update(SERVICE, BODY),
         lambda: cluster.delete(SERVICE, BODY),
@@ -70,8 +71,8 @@ async def write_all(cluster: Cluster) -> list[type[Exception] | None]:
 
 async def test_leader_writes() -> None:
     async with serve(lambda: None) as (cluster, arrived):
-        assert await write_all(cluster) == [None] * 6
-        assert arrived == ["PATCH", "POST", "PUT", "DELETE", "PATCH", "POST"]
+        assert await write_all(cluster) == [None] * 7
+        assert arrived == ["PATCH", "PATCH", "POST", "PUT", "DELETE", "PATCH", "POST"]
 
 
 async def test_follower_reads_and_does_not_write() -> None:
@@ -79,7 +80,7 @@ async def test_follower_reads_and_does_not_write() -> None:
         raise NotLeading("not now")
 
     async with serve(refuse) as (cluster, arrived):
-        assert await write_all(cluster) == [NotLeading] * 6
+        assert await write_all(cluster) == [NotLeading] * 7
         assert await cluster.get(SERVICE, "team", "faq") == {}
         assert arrived == ["GET"]
 
@@ -93,6 +94,6 @@ async def test_write_that_was_held_up_on_its_way_is_not_sent() -> None:
             raise NotLeading("not any more")
 
     async with serve(refuse_the_second_time) as (cluster, arrived):
-        assert await write_all(cluster) == [ClusterError] * 6
-        assert len(asked) == 12
+        assert await write_all(cluster) == [ClusterError] * 7
+        assert len(asked) == 14
         assert arrived == []

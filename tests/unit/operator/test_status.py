@@ -236,7 +236,9 @@ def test_class_used_last_is_kept_while_none_can_be_chosen(build_body: Build) -> 
 @pytest.mark.parametrize(
     ("before", "status", "reason", "turned"),
     [
-        ({}, "Unknown", "RollingOut", True),
+        ({}, "Unknown", "RollingOut", False),
+        ({}, "False", "HardwareClassNotFound", True),
+        ({}, "True", "Serving", True),
         (("Unknown", "RollingOut"), "Unknown", "RollingOut", False),
         (("Unknown", "RollingOut"), "True", "Serving", True),
         (("False", "FetchFailed"), "False", "DigestMismatch", True),

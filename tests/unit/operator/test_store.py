@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, NODE, POD, SCALED_OBJECT, SERVICE, Key, Kind
-from scoring_operator.store import REMEMBERED_DELETIONS, Store
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, MANAGER, NODE, POD, SCALED_OBJECT, SERVICE, Key, Kind
+from scoring_operator.packing import owns_replicas
+from scoring_operator.store import REMEMBERED_DELETIONS, Store, find_address
 
 
 def build(version: int, name: str = "faq", uid: str = "1", namespace: str | None = "team", **metadata: Any) -> Manifest:
@@ -18,9 +19,11 @@ def read_version(store: Store, name: str = "faq") -> int | None:
 
 
 def replace(store: Store, kind: Kind, bodies: list[Manifest], resource_version: str) -> None:
-    """Take over a full list that comes in one part."""
-    with store.replacing(kind) as replacement:
-        replacement.add(bodies, resource_version)
+    """Take over a full list, as the watches do."""
+    for body in bodies:
+        store.put(kind, body)
+    for body in store.find_unlisted(kind, None, map(find_address, bodies), resource_version):
+        store.remove(kind, body)
 
 
 @pytest.fixture
@@ -168,25 +171,6 @@ def test_remembered_deletions_are_bounded_and_the_newest_are_kept(store: Store) 
     assert read_version(store) == 10
 
 
-def test_list_that_breaks_off_leaves_what_is_known(store: Store) -> None:
-    def take_over_the_first_part() -> None:
-        with store.replacing(DEPLOYMENT) as replacement:
-            replacement.add([build(15, "new", "2")], "20")
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        take_over_the_first_part()
-    assert (read_version(store), read_version(store, "new")) == (10, 15)
-
-
-def test_list_in_parts_counts_as_one(store: Store) -> None:
-    store.put(DEPLOYMENT, build(11, "gone", "9"))
-    with store.replacing(DEPLOYMENT) as replacement:
-        replacement.add([build(10)], "20")
-        replacement.add([build(15, "new", "2")], "20")
-    assert [read_version(store, name) for name in ("faq", "new", "gone")] == [10, 15, None]
-
-
 def test_pods_of_others_keep_only_what_tells_their_requests() -> None:
     store = Store()
     resources = {"requests": {"cpu": "1"}}
@@ -220,3 +204,52 @@ def test_kind_that_is_no_longer_served_is_forgotten() -> None:
     store.put(SCALED_OBJECT, build(1))
     assert store.serve(frozenset())
     assert store.select(SCALED_OBJECT) == []
+
+
+def test_of_managed_fields_only_our_hold_on_replicas_is_kept() -> None:
+    store = Store()
+    fields: Manifest = {"f:spec": {"f:replicas": {}, "f:selector": {}}}
+    for version, manager in enumerate(("kube-controller-manager", MANAGER)):
+        store.put(DEPLOYMENT, build(version, managedFields=[{"manager": manager, "fieldsV1": fields}]))
+        kept = store.get(DEPLOYMENT, "team", "faq")
+        assert kept is not None
+        assert owns_replicas(kept) is (manager == MANAGER)
+
+
+def test_of_a_pods_spec_only_what_is_told_about_is_kept() -> None:
+    store = Store()
+    spec = {"nodeName": "a", "volumes": [], "containers": [{"name": "runtime", "env": [], "resources": {}}]}
+    store.put(POD, {**build(1, labels={"scoring.dev/model": "faq"}), "spec": spec})
+    kept = store.get(POD, "team", "faq")
+    assert kept is not None
+    assert kept["spec"] == {"nodeName": "a", "containers": [{"name": "runtime", "resources": {}}]}
+
+
+def test_pod_that_changes_its_label_changes_its_model() -> None:
+    store = Store()
+    for version, model in enumerate(("faq", "other")):
+        store.put(POD, build(version, "pod", labels={"scoring.dev/model": model}))
+    assert store.select_of(POD, Key("team", "faq")) == []
+    assert len(store.select_of(POD, Key("team", "other"))) == 1
+    store.remove(POD, build(2, "pod"))
+    assert store.select_of(POD, Key("team", "other")) == []
+
+
+def test_what_a_list_lacks_is_found_unless_it_is_newer(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "gone", "2"))
+    store.put(DEPLOYMENT, build(21, "new", "3"))
+    (gone,) = store.find_unlisted(DEPLOYMENT, None, [("team", "faq")], "20")
+    assert gone["metadata"]["name"] == "gone"
+
+
+def test_what_is_done_to_an_object_does_not_change_the_store(store: Store) -> None:
+    body = store.get(DEPLOYMENT, "team", "faq")
+    assert body is not None
+    body["metadata"]["resourceVersion"] = "99"
+    assert read_version(store) == 10
+
+
+def test_list_of_one_namespace_says_nothing_of_another(store: Store) -> None:
+    store.put(DEPLOYMENT, build(11, "other", "2", namespace="other"))
+    (gone,) = store.find_unlisted(DEPLOYMENT, "other", [], "20")
+    assert gone["metadata"]["name"] == "other"

@@ -2,9 +2,8 @@
 
 import math
 
-from kubernetes.utils.quantity import parse_quantity
-
 from scoring_operator.api import HardwareClass, Resources, ScoringModel
+from scoring_operator.quantities import parse_quantity
 
 MAX_THREADS = 1024
 """As many as a hardware class may ask for by `threads`."""
@@ -32,7 +31,7 @@ def count_threads(model: ScoringModel, hardware: HardwareClass) -> int | None:
     if hardware.spec.threads is not None:
         return hardware.spec.threads
     cpu = merge_resources(model, hardware)["limits"].get("cpu")
-    return None if cpu is None else max(1, math.ceil(min(parse_quantity(cpu), MAX_THREADS)))
+    return None if cpu is None else max(1, min(math.ceil(parse_quantity(cpu)), MAX_THREADS))
 
 
 def format_number(quantity: int | str) -> str:

@@ -1,0 +1,18 @@
+"""What the command line asks of a benchmark. Lowest layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a benchmark is run; `work` is a folder for logs."""
+
+    cluster: str
+    samples: int
+    idle_seconds: float
+    class_edit_models: int
+    with_floor: bool
+    work: Path
+    progress: Callable[[str], None]

@@ -1,0 +1,110 @@
+"""Watches of the kinds that concern the operator: list, then follow every change, and list again when the thread is lost. Above `cluster` and `store`.
+
+Kopf can watch too, but with a task, a queue and copies for each object: half of the operator's processor time, and memory that stays.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from scoring_operator.api import Manifest
+from scoring_operator.cluster import Cluster
+from scoring_operator.errors import ClusterError, Expired
+from scoring_operator.kinds import Kind, Scope
+from scoring_operator.store import Address, Store, find_address
+
+RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 30.0
+
+Observe = Callable[[Kind, Manifest, bool], None]
+"""Takes an object that has changed, and whether it was deleted."""
+
+logger = logging.getLogger(__name__)
+
+
+Place = tuple[Kind, str | None]
+"""A kind and the namespace in which it is watched; None for all."""
+
+
+class Watches:
+    """One watch for each kind, and namespace where these are named, each in a task of its own."""
+
+    def __init__(self, cluster: Cluster, store: Store, scope: Scope, observe: Observe) -> None:
+        """Take what is told of each change, and puts it into the store."""
+        self._cluster = cluster
+        self._store = store
+        self._scope = scope
+        self._observe = observe
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
+
+    async def start(self, kinds: Iterable[Kind]) -> None:
+        """List the kinds that are not watched yet, and follow them in the background; raises ClusterError when one cannot be listed."""
+        for kind in kinds:
+            for namespace in self._scope.find_namespaces(kind):
+                if (kind, namespace) not in self._tasks:
+                    version = await self._list(kind, namespace)
+                    follow = self._follow(kind, namespace, version)
+                    self._tasks[kind, namespace] = asyncio.create_task(follow, name=f"watch {kind.plural}")
+
+    async def stop(self, kinds: Iterable[Kind] | None = None) -> None:
+        """End the watches of some kinds, or all."""
+        places = [place for place in self._tasks if kinds is None or place[0] in set(kinds)]
+        tasks = [self._tasks.pop(place) for place in places]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def has_ended(self) -> bool:
+        """Tell whether a watch has ended, which none should."""
+        return any(task.done() for task in self._tasks.values())
+
+    async def list(self, kind: Kind) -> None:
+        """Tell of all objects of a kind, and of those that are gone without having been seen to go."""
+        for namespace in self._scope.find_namespaces(kind):
+            await self._list(kind, namespace)
+
+    async def _list(self, kind: Kind, namespace: str | None) -> str:
+        """List a kind in one place; return the version of the list."""
+        listed: set[Address] = set()
+        version = ""
+        async for bodies, version in self._cluster.list(kind, namespace):  # noqa: B007 (the last one counts)
+            for body in bodies:
+                listed.add(find_address(body))
+                self._observe(kind, body, False)
+        for body in self._store.find_unlisted(kind, namespace, listed, version):
+            self._observe(kind, body, True)
+        return version
+
+    async def _follow(self, kind: Kind, namespace: str | None, version: str) -> None:
+        failures = 0
+        while True:
+            began, before = time.monotonic(), version
+            version = await self._follow_once(kind, namespace, version)
+            if (version and version != before) or time.monotonic() - began > LAST_RETRY_SECONDS:
+                failures = 0
+                continue
+            # A watch that ended soon and told nothing is not asked for again at once; one that only has to start over is, for the first time.
+            failures += 1
+            if version or failures > 1:
+                await asyncio.sleep(find_wait_seconds(failures))
+
+    async def _follow_once(self, kind: Kind, namespace: str | None, version: str) -> str:
+        """Follow a kind from a version on, listing it first where there is none; return from which version to go on, or none."""
+        try:
+            version = version or await self._list(kind, namespace)
+            async for event, body in self._cluster.watch(kind, namespace, version):
+                version = body["metadata"]["resourceVersion"]
+                if event != "BOOKMARK":
+                    self._observe(kind, body, event == "DELETED")
+        except Expired:
+            return ""
+        except ClusterError as error:
+            logger.warning("Watching %s failed: %s", kind.plural, error)
+        return version
+
+
+def find_wait_seconds(failures: int) -> float:
+    """Return the wait before a watch is tried again: doubling, and spread, so that operators do not come back in step."""
+    return min(RETRY_SECONDS * 2.0 ** min(failures - 1, 10), LAST_RETRY_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)

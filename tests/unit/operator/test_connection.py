@@ -1,0 +1,140 @@
+"""Requests and watches against a server on the loopback that plays the API server."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from scoring_operator.connection import Access, Connection, translate
+from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def connect(handle: Handle, tokens: list[str] | None = None) -> AsyncIterator[Connection]:
+    """Yield a connection to a server that answers by `handle`; each log-in takes the next token."""
+    waiting = iter(tokens or ["token"])
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0]
+
+    def log_in() -> Access:
+        return Access(f"http://{host}:{port}", ssl.create_default_context(), {"Authorization": next(waiting)})
+
+    connection = Connection(log_in)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+        await runner.cleanup()
+
+
+def test_request_carries_body_type_and_parameters() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        told = [request.method, request.path, dict(request.query), request.content_type, await request.json()]
+        return web.json_response({"told": told})
+
+    async def ask() -> None:
+        async with connect(handle) as connection:
+            answer = await connection.request(
+                "PATCH", "/apis/x", {"a": "ä"}, {"Content-Type": "application/merge-patch+json"}, force="true"
+            )
+        assert answer == {"told": ["PATCH", "/apis/x", {"force": "true"}, "application/merge-patch+json", {"a": "ä"}]}
+
+    asyncio.run(ask())
+
+
+def test_access_is_found_anew_once_it_is_refused() -> None:
+    seen: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request.headers["Authorization"])
+        return web.json_response({}, status=401 if seen[-1] == "old" else 200)
+
+    async def ask() -> None:
+        async with connect(handle, ["old", "new"]) as connection:
+            await connection.request("GET", "/")
+            await connection.request("GET", "/")
+
+    asyncio.run(ask())
+    assert seen == ["old", "new", "new"]
+
+
+@pytest.mark.parametrize("answer", [web.Response, None])
+def test_answer_that_is_no_json_and_no_answer_at_all_are_errors_of_the_cluster(
+    answer: type[web.Response] | None,
+) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if answer is None and request.transport is not None:
+            request.transport.abort()
+        return web.Response(text="<html>")
+
+    async def ask() -> None:
+        async with connect(handle) as connection:
+            await connection.request("GET", "/")
+
+    with pytest.raises(ClusterError, match="no JSON" if answer else "no answer"):
+        asyncio.run(ask())
+
+
+def test_watch_yields_lines_however_they_are_cut() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        assert request.query["allowWatchBookmarks"] == "true"
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for chunk in (b'{"type": "A', b'DDED"}\n{"type": "MODIFIED"}\n{"ty', b'pe": "DELETED"}\n'):
+            await response.write(chunk)
+            await asyncio.sleep(0.01)
+        return response
+
+    async def ask() -> list[str]:
+        async with connect(handle) as connection:
+            return [event["type"] async for event in connection.watch("/", resourceVersion="1")]
+
+    assert asyncio.run(ask()) == ["ADDED", "MODIFIED", "DELETED"]
+
+
+@pytest.mark.parametrize(("status", "error"), [(410, Expired), (500, ClusterError)])
+def test_refused_watch_is_an_error(status: int, error: type[ClusterError]) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        del request
+        return web.json_response({"message": "too old"}, status=status)
+
+    async def ask() -> None:
+        async with connect(handle) as connection:
+            async for _ in connection.watch("/"):
+                pass
+
+    with pytest.raises(error, match="too old"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, Rejected),
+        (403, Rejected),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Expired),
+        (422, Rejected),
+        (503, ClusterError),
+    ],
+)
+def test_each_status_has_its_error_with_the_servers_words(status: int, error: type[ClusterError]) -> None:
+    found = translate("GET", "/x", status, b'{"message": "because"}')
+    assert type(found) is error
+    assert str(found) == f"GET /x: {status}: because"
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"\xff"])
+def test_refusal_without_words_is_told_too(answer: bytes) -> None:
+    assert str(translate("GET", "/x", 500, answer)) == "GET /x: 500: no explanation"

@@ -1,0 +1,139 @@
+"""Watches list first, follow from there, and list again when the thread is lost; played by a cluster that tells what it is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from scoring_operator import watches
+from scoring_operator.api import Manifest
+from scoring_operator.errors import ClusterError, Expired
+from scoring_operator.kinds import DEPLOYMENT, Kind, Scope
+from scoring_operator.store import Store
+from scoring_operator.watches import Watches
+
+Event = tuple[str, Manifest]
+Step = Sequence[Event | Exception]
+
+
+def build(name: str, version: int, uid: str = "1") -> Manifest:
+    labels = {"scoring.dev/model": name}
+    metadata = {"name": name, "namespace": "team", "uid": uid, "resourceVersion": str(version), "labels": labels}
+    return {"metadata": metadata}
+
+
+class PlayedCluster:
+    """Answers each list and each watch with the next of what was prepared; a watch without any says nothing for ever."""
+
+    def __init__(self, lists: list[tuple[list[list[Manifest]], str]], steps: list[Step]) -> None:
+        self._lists = lists
+        self._steps = steps
+        self.asked: list[str] = []
+
+    async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
+        del kind, namespace
+        self.asked.append("list")
+        pages, version = self._lists.pop(0)
+        for page in pages:
+            yield page, version
+
+    async def watch(self, kind: Kind, namespace: str | None, resource_version: str) -> AsyncIterator[Event]:
+        del kind, namespace
+        self.asked.append(resource_version)
+        for event in self._steps.pop(0) if self._steps else [await asyncio.Future()]:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+class Heard:
+    """What the watches have told, put into a store as the operator does."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.changes: list[tuple[str, bool]] = []
+
+    def observe(self, kind: Kind, body: Manifest, is_deleted: bool) -> None:
+        self.changes.append((body["metadata"]["resourceVersion"], is_deleted))
+        if is_deleted:
+            self.store.remove(kind, body)
+        else:
+            self.store.put(kind, body)
+
+
+async def follow(cluster: PlayedCluster, heard: Heard, has_come: Callable[[], bool]) -> None:
+    """Watch until what is expected has come."""
+    watching = Watches(cluster, heard.store, Scope(), heard.observe)  # type: ignore[arg-type]  # it has the two verbs
+    await watching.start([DEPLOYMENT])
+    async with asyncio.timeout(5):
+        while not has_come():
+            assert not watching.has_ended()
+            await asyncio.sleep(0)
+    await watching.stop()
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "RETRY_SECONDS", 0.0)
+
+
+def test_every_page_of_the_list_is_taken_and_followed_from_the_lists_version() -> None:
+    heard = Heard()
+    cluster = PlayedCluster([([[build("a", 3)], [build("b", 4)]], "9")], [[("MODIFIED", build("a", 12))]])
+    asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 3))
+    assert heard.changes == [("3", False), ("4", False), ("12", False)]
+    assert cluster.asked == ["list", "9", "12"]
+
+
+def test_bookmark_only_moves_the_version_from_which_the_next_watch_goes_on() -> None:
+    heard = Heard()
+    bookmark: Any = {"metadata": {"resourceVersion": "40"}}
+    cluster = PlayedCluster([([[]], "9")], [[("BOOKMARK", bookmark)]])
+    asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 3))
+    assert heard.changes == []
+    assert cluster.asked[-1] == "40"
+
+
+def test_broken_watch_goes_on_from_where_it_was() -> None:
+    heard = Heard()
+    steps: list[Step] = [[("ADDED", build("a", 10)), ClusterError("broken off")], [("DELETED", build("a", 11))]]
+    cluster = PlayedCluster([([[]], "9")], steps)
+    asyncio.run(follow(cluster, heard, lambda: len(heard.changes) == 2))
+    assert heard.changes == [("10", False), ("11", True)]
+    assert cluster.asked[:3] == ["list", "9", "10"]
+
+
+def test_deletion_in_a_gap_is_found_by_the_list_after_it() -> None:
+    heard = Heard()
+    lists = [([[build("a", 3), build("b", 4, "2")]], "9"), ([[build("a", 3)]], "20")]
+    cluster = PlayedCluster(lists, [[Expired("too old")]])
+    asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 4))
+    assert cluster.asked == ["list", "9", "list", "20"]
+    assert ("4", True) in heard.changes
+    assert heard.store.get(DEPLOYMENT, "team", "b") is None
+
+
+def test_failed_list_is_tried_again() -> None:
+    heard = Heard()
+
+    class Failing(PlayedCluster):
+        async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
+            if self.asked.count("list") == 1:
+                self.asked.append("list")
+                raise ClusterError("no answer")
+            async for page in super().list(kind, namespace):
+                yield page
+
+    cluster = Failing([([[]], "9"), ([[build("a", 30)]], "31")], [[Expired("too old")]])
+    asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 5))
+    assert cluster.asked == ["list", "9", "list", "list", "31"]
+    assert heard.changes == [("30", False)]
+
+
+@pytest.mark.parametrize(("failures", "least", "most"), [(1, 0.5, 1.0), (2, 1.0, 2.0), (50, 15.0, 30.0)])
+def test_waits_double_up_to_half_a_minute(
+    failures: int, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "RETRY_SECONDS", 1.0)
+    assert least <= watches.find_wait_seconds(failures) <= most
