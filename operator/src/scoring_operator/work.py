@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
@@ -44,7 +45,7 @@ class Work:
             self._cluster = await Cluster.connect(self._election.term.check if self._election else None)
         await self._list_all()
         run = self._election.run if self._election else self._lead
-        self._running = asyncio.create_task(run(), name="election")
+        self._running = asyncio.create_task(log_end(run), name="election")
 
     async def stop(self) -> None:
         """Stop the work, give the Lease back and close the connections; what was not done is found again by the next leader."""
@@ -135,6 +136,15 @@ class Work:
             bodies, resource_version = await self._cluster.list(kind)
             self._store.replace(kind, bodies, resource_version)
         self._add_all()
+
+
+async def log_end(run: Callable[[], Awaitable[None]]) -> None:
+    """Run what is to run for ever, and log why it has ended, when it was not cancelled; /healthz fails then."""
+    try:
+        await run()
+    except Exception:
+        logger.exception("The election or the leader's work has ended")
+        raise
 
 
 def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
