@@ -76,12 +76,19 @@ def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> It
             process.launch()
         for process in operators:
             process.wait_until_healthy()
+        # A candidate that has never seen the Lease takes it at once when it is deleted.
+        wait_for(lambda: all(knows_its_role(process) for process in operators), "a leader and a follower")
         yield Pair(kubectl, operators)
     finally:
         for process in operators:
             if process.is_running():
                 process.kill()
         operator.start()
+
+
+def knows_its_role(operator: OperatorProcess) -> bool:
+    """Tell whether an operator has seen the Lease."""
+    return any(words in operator.read_log() for words in ("Leading as", "Following: the Lease is held by"))
 
 
 def apply_many(models: ScoringModels, **spec: object) -> None:
