@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubectl import Kubectl, KubectlError, Manifest
-from operator_processes import OperatorProcess, count_requests, count_writes, wait_until_quiet
+from operator_processes import OperatorProcess, count_requests, wait_until_quiet
 from scoring_models import ScoringModels
 from waiting import wait_for
 
@@ -58,12 +58,17 @@ class Pair:
 
 
 @pytest.fixture
-def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Pair]:
-    """Yield two operators with a Lease in the models' namespace, in place of the one that the other tests use."""
-    kubectl = models.kubectl
+def alone(kubectl: Kubectl) -> None:
+    """Wait until the models of earlier tests are gone, since their ends are written too."""
     wait_for(
         lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name") == "", "earlier models to be gone", 120
     )
+
+
+@pytest.fixture
+def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Pair]:
+    """Yield two operators with a Lease in the models' namespace, in place of the one that the other tests use."""
+    kubectl = models.kubectl
     operator.stop()
     operators = [OperatorProcess(kubectl, tmp_path / f"{name}.log", kubectl.namespace) for name in ("first", "second")]
     try:
@@ -71,12 +76,19 @@ def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> It
             process.launch()
         for process in operators:
             process.wait_until_healthy()
+        # A candidate that has never seen the Lease takes it at once when it is deleted.
+        wait_for(lambda: all(knows_its_role(process) for process in operators), "a leader and a follower")
         yield Pair(kubectl, operators)
     finally:
         for process in operators:
             if process.is_running():
                 process.kill()
         operator.start()
+
+
+def knows_its_role(operator: OperatorProcess) -> bool:
+    """Tell whether an operator has seen the Lease."""
+    return any(words in operator.read_log() for words in ("Leading as", "Following: the Lease is held by"))
 
 
 def apply_many(models: ScoringModels, **spec: object) -> None:
@@ -96,9 +108,12 @@ def edit(models: ScoringModels) -> None:
 
 def wait_for_repair(models: ScoringModels) -> None:
     """Wait until the edit is put back."""
-    wait_for(
-        lambda: "edited" not in models.kubectl("get", "deployment", "faq", "-o", "yaml"), "the edit to be put back"
-    )
+    wait_for(lambda: not is_edited(models), "the edit to be put back")
+
+
+def is_edited(models: ScoringModels) -> bool:
+    """Tell whether the edit is still there."""
+    return "edited" in models.kubectl("get", "deployment", "faq", "-o", "yaml")
 
 
 def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: ScoringModels, pair: Pair) -> None:
@@ -115,6 +130,7 @@ def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: Scoring
     assert "Leading as" not in follower.read_log()
 
 
+@pytest.mark.usefixtures("alone")
 def test_two_operators_write_no_more_than_one_and_taking_over_writes_nothing(
     kubectl: Kubectl, models: ScoringModels, pair: Pair
 ) -> None:
@@ -126,7 +142,8 @@ def test_two_operators_write_no_more_than_one_and_taking_over_writes_nothing(
     new.subtract(before)
     applied = {kind: new[kind, "", "APPLY"] for kind in ("deployments", "services", "horizontalpodautoscalers")}
     assert applied == {"deployments": MODELS, "services": MODELS, "horizontalpodautoscalers": MODELS // 2}
-    assert MODELS <= new["scoringmodels", "status", "PATCH"] <= 2 * MODELS
+    # How often the status changes depends on how fast the pods come.
+    assert MODELS <= new["scoringmodels", "status", "PATCH"] <= 3 * MODELS
     lists = count_requests(kubectl)["scoringmodels", "", "LIST"]
     leader.kill()
     pair.wait_until_leading(follower)
@@ -174,6 +191,7 @@ def build_class(name: str, cpu: str) -> Manifest:
     return {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": metadata, "spec": spec}
 
 
+@pytest.mark.usefixtures("alone")
 def test_leader_that_is_paused_amid_its_work_does_not_write_when_it_comes_back(
     kubectl: Kubectl, models: ScoringModels, pair: Pair, hardware_class: str
 ) -> None:
@@ -195,20 +213,16 @@ def test_leader_that_is_paused_amid_its_work_does_not_write_when_it_comes_back(
     assert leader.is_healthy()
 
 
-def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(
-    kubectl: Kubectl, models: ScoringModels, pair: Pair
-) -> None:
+def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(models: ScoringModels, pair: Pair) -> None:
     leader, _ = pair.tell_apart()
     models.apply()
     models.wait_until_ready()
-    wait_until_quiet(kubectl)
     pair.patch_lease(holderIdentity="somebody")
     taken_at = time.monotonic()
     wait_for(lambda: "The Lease has been taken by somebody" in leader.read_log(), "the leader to see that it is robbed")
     assert time.monotonic() - taken_at < RENEW_SECONDS + SLACK_SECONDS
-    before = count_writes(kubectl)
     edit(models)
-    wait_for(lambda: pair.read_lease()["holderIdentity"] != "somebody" or count_writes(kubectl) != before, "a leader")
+    wait_for(lambda: pair.read_lease()["holderIdentity"] != "somebody" or not is_edited(models), "a leader")
     assert DURATION_SECONDS - 0.5 < time.monotonic() - taken_at < DURATION_SECONDS + RETRY_SECONDS + SLACK_SECONDS
     assert pair.read_lease()["holderIdentity"] in {operator.read_identity() for operator in pair.operators}
     wait_for_repair(models)

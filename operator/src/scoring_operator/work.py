@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
@@ -80,8 +80,8 @@ class Work:
         await self._watches.start(kind for kind in self._scope.kinds if self._store.is_served(kind))
         run = self._election.run if self._election else self._lead
         self._tasks = [
-            asyncio.create_task(run(), name="election"),
-            asyncio.create_task(self._keep_discovering(), name="discovery"),
+            asyncio.create_task(log_end(run), name="election"),
+            asyncio.create_task(log_end(self._keep_discovering), name="discovery"),
         ]
 
     async def stop(self) -> None:
@@ -216,6 +216,15 @@ class Work:
         self._add_all()
         if self._adviser is not None:
             self._adviser.mark()
+
+
+async def log_end(run: Callable[[], Awaitable[None]]) -> None:
+    """Run what is to run for ever, and log why it has ended, when it was not cancelled; /healthz fails then."""
+    try:
+        await run()
+    except Exception:
+        logger.exception("What is to run for ever has ended")
+        raise
 
 
 def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:

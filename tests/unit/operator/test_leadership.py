@@ -188,8 +188,10 @@ async def test_leader_whose_lease_is_taken_stops_at_its_next_renewal_and_waits_u
 async def test_lease_given_to_a_follower_by_hand_does_not_make_two_leaders() -> None:
     async with hold_election() as (server, (leader, follower)):
         server.edit(holderIdentity=follower.election.identity)
-        await wait_until(follower.may_write)
-        assert not leader.may_write()
+        await wait_until(lambda: not leader.may_write())
+        # Neither knows of it, so either may take it once it has expired.
+        await wait_until(lambda: leader.may_write() or follower.may_write())
+        assert leader.may_write() != follower.may_write()
 
 
 @in_virtual_time
@@ -220,7 +222,8 @@ def test_wall_clocks_do_not_matter(renewed: str | None) -> None:
             await leader.kill()
             server.edit(renewTime=renewed, acquireTime=renewed)
             seconds = await wait_until(lambda: follower.is_working)
-            assert DURATION_SECONDS - 0.1 <= seconds <= DURATION_SECONDS + RETRY_SECONDS + 0.1
+            # The follower sees the last change up to one look late, and takes the Lease up to one look after it has expired.
+            assert DURATION_SECONDS - 0.1 <= seconds <= DURATION_SECONDS + 2 * RETRY_SECONDS
 
     run_in_virtual_time(main())
 

@@ -1,0 +1,174 @@
+"""What an operator process does as a follower and as a leader, in virtual time, without an API server."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from leases import LeaseConnection, LeaseServer
+from scoring_operator.api import Manifest
+from scoring_operator.cluster import Cluster
+from scoring_operator.connection import Access
+from scoring_operator.errors import ClusterError
+from scoring_operator.kinds import SCORING_MODEL, Key, Kind, Scope
+from scoring_operator.leadership import Election
+from scoring_operator.reconcile import Reconciler
+from scoring_operator.settings import Settings
+from scoring_operator.work import Work
+from virtual_time import run_in_virtual_time
+
+SETTINGS = Settings(runtime_images={}, namespace="scoring-system", resync_seconds=3600.0)
+RESCUE_SECONDS = 10.0
+
+
+class EmptyCluster(LeaseConnection):
+    """A cluster with a Lease and nothing else."""
+
+    def __init__(self, server: LeaseServer) -> None:
+        super().__init__(server)
+        self.lists = 0
+        self.failure: Exception | None = None
+
+    async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
+        del namespace
+        if self.failure is not None:
+            raise self.failure
+        if kind is SCORING_MODEL:
+            self.lists += 1
+        yield [], "1"
+
+    async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[tuple[str, Manifest]]:
+        del kind, namespace, version
+        yield await asyncio.Future()
+
+    async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
+        del kinds
+        return frozenset()
+
+    async def close(self) -> None:
+        pass
+
+
+def build_body(version: int, generation: int = 1) -> Manifest:
+    metadata = {"name": "faq", "namespace": "team", "uid": "1", "resourceVersion": str(version)}
+    return {"kind": "ScoringModel", "metadata": {**metadata, "generation": generation}, "spec": {}}
+
+
+@pytest.fixture
+def reconciled(monkeypatch: pytest.MonkeyPatch) -> list[Key]:
+    """Return the keys that have been reconciled."""
+    keys: list[Key] = []
+
+    async def reconcile(_: Reconciler, key: Key) -> None:
+        keys.append(key)
+
+    monkeypatch.setattr(Reconciler, "reconcile", reconcile)
+    return keys
+
+
+def refuse() -> Access:
+    """Stand for a log-in that is never asked for."""
+    raise AssertionError("nobody connects here")
+
+
+@asynccontextmanager
+async def start_work(
+    monkeypatch: pytest.MonkeyPatch, server: LeaseServer, settings: Settings = SETTINGS
+) -> AsyncIterator[tuple[Work, EmptyCluster]]:
+    """Yield the started work of a process, with the only connection that it has."""
+    cluster = EmptyCluster(server)
+
+    async def connect(*_: object) -> EmptyCluster:
+        return cluster
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(Cluster, "connect", connect)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: loop.time())
+    process = Work(settings, Scope(is_capacity_told=False), refuse)
+    await process.start()
+    yield process, cluster
+    await process.stop()
+
+
+def test_follower_keeps_its_store_and_reconciles_all_once_it_leads(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    async def main() -> None:
+        server = LeaseServer()
+        async with start_work(monkeypatch, server) as (first, _):
+            await asyncio.sleep(1.0)
+            assert first.is_leading()
+            async with start_work(monkeypatch, server) as (second, cluster):
+                second.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+                await asyncio.sleep(60.0)
+                assert not second.is_leading()
+                assert (cluster.lists, reconciled, second.check_health()) == (1, [], 0.0)
+                await first.stop()
+                await asyncio.sleep(2.0)
+                assert second.is_leading()
+                assert (cluster.lists, reconciled) == (2, [Key("team", "faq")])
+
+    run_in_virtual_time(main())
+
+
+def test_leader_that_is_robbed_does_not_reconcile_until_it_leads_again(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    async def main() -> None:
+        server = LeaseServer()
+        async with start_work(monkeypatch, server) as (process, _):
+            await asyncio.sleep(1.0)
+            server.edit(holderIdentity="somebody")
+            await asyncio.sleep(3.0)
+            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(1.0)
+            assert (process.is_leading(), reconciled) == (False, [])
+            await asyncio.sleep(RESCUE_SECONDS)
+            assert (process.is_leading(), reconciled) == (True, [Key("team", "faq")])
+
+    run_in_virtual_time(main())
+
+
+def test_new_leader_waits_with_its_work_until_it_has_listed_everything(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+            cluster.failure = ClusterError("connection refused")
+            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(5.0)
+            assert reconciled == []
+            cluster.failure = None
+            await asyncio.sleep(2.0)
+            assert reconciled == [Key("team", "faq")]
+
+    run_in_virtual_time(main())
+
+
+def test_process_is_unhealthy_when_its_work_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"resync_seconds": 5.0})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+            await asyncio.sleep(1.0)
+            assert process.check_health() == 0.0
+            cluster.failure = LookupError("nobody expects this one")
+            await asyncio.sleep(5.0)
+            with pytest.raises(TimeoutError, match="has ended"):
+                process.check_health()
+            assert not process.is_leading()
+
+    run_in_virtual_time(main())
+
+
+def test_process_is_unhealthy_when_its_election_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with start_work(monkeypatch, LeaseServer()) as (process, _):
+            await asyncio.sleep(1.0)
+            monkeypatch.setattr(Election, "is_stuck", lambda _: True)
+            with pytest.raises(TimeoutError, match="stuck"):
+                process.check_health()
+
+    run_in_virtual_time(main())
