@@ -34,15 +34,15 @@ def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([_find_helm(), *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
-def template_chart(*arguments: str) -> subprocess.CompletedProcess[str]:
+def template_chart(*arguments: str, release: str = RELEASE) -> subprocess.CompletedProcess[str]:
     """Run `helm template` on the chart with the given values alone."""
-    words = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES_VERSION)
+    words = ("template", release, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES_VERSION)
     return run_helm(*words, *arguments)
 
 
-def render_chart(*arguments: str) -> list[Manifest]:
+def render_chart(*arguments: str, release: str = RELEASE) -> list[Manifest]:
     """Return all that the chart makes of the required values and the given ones."""
-    done = template_chart(*REQUIRED_VALUES, *arguments)
+    done = template_chart(*REQUIRED_VALUES, *arguments, release=release)
     if done.returncode != 0:
         raise ValueError(done.stderr)
     return [body for body in yaml.safe_load_all(done.stdout) if body]

@@ -1,5 +1,6 @@
 """The operator as a process of this machine, as a developer runs it from a shell."""
 
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -29,10 +31,16 @@ class OperatorProcess:
     """One operator, which can be killed and started again; with the namespace of a Lease it takes part in an election."""
 
     def __init__(
-        self, kubectl: Kubectl, log: Path, lease_namespace: str | None = None, kubeconfig: Path | None = None
+        self,
+        kubectl: Kubectl,
+        log: Path,
+        lease_namespace: str | None = None,
+        kubeconfig: Path | None = None,
+        namespaces: Sequence[str] = (),
     ) -> None:
-        """Take where it logs, and the kubeconfig of whom it is; without one it is kubectl's user."""
+        """Take where it logs, the kubeconfig of whom it is (kubectl's user without one), and which namespaces it serves (all)."""
         self._kubeconfig = kubeconfig or kubectl.kubeconfig
+        self._namespaces = namespaces
         self._log = log
         self._lease_namespace = lease_namespace
         self._port = find_free_port()
@@ -49,6 +57,7 @@ class OperatorProcess:
             **os.environ,
             "KUBECONFIG": str(self._kubeconfig),
             "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
+            "SCORING_OPERATOR_NAMESPACES": json.dumps(list(self._namespaces)),
             "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
             "SCORING_OPERATOR_LOG_FORMAT": "plain",
             "SCORING_OPERATOR_RESYNC_SECONDS": str(resync_seconds),
