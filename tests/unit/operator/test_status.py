@@ -6,7 +6,7 @@ import pytest
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
-from scoring_operator.status import Observation, build_status, find_url, has_turned
+from scoring_operator.status import Observation, build_status, find_url, has_settled, has_turned
 
 Build = Callable[..., Manifest]
 
@@ -265,3 +265,19 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 def test_url_is_right_for_every_address_of_a_load_balancer(entries: list[Manifest], url: str | None) -> None:
     service = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": entries}}}
     assert find_url(service) == url
+
+
+@pytest.mark.parametrize(
+    ("numbers", "settled"),
+    [
+        ({}, True),
+        ({"readyReplicas": 1}, False),
+        ({"updatedReplicas": 1}, False),
+        ({"observedGeneration": 3}, False),
+        ({"reason": "ReplicaSetUpdated"}, False),
+    ],
+)
+def test_deployment_has_settled_once_all_its_newest_replicas_are_ready(
+    numbers: dict[str, Any], settled: bool, build_deployment: Build
+) -> None:
+    assert has_settled(build_deployment(**numbers)) is settled
