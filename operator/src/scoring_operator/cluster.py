@@ -18,7 +18,7 @@ from scoring_operator.kinds import EVENT, MANAGER, Kind, select_managed
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 EVENT_MESSAGE_CHARACTERS = 1024
-PAGE_OBJECTS = 250
+PAGE_OBJECTS = 100
 """Of a list: as many are in memory at once, with everything that will not be kept."""
 
 NO_SUCH_VERSION = "1"
