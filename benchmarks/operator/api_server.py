@@ -23,6 +23,7 @@ AUTOSCALERS = "/apis/autoscaling/v2/{}horizontalpodautoscalers"
 MODELS = "/apis/scoring.dev/v1beta1/{}scoringmodels"
 CLASSES = "/apis/scoring.dev/v1beta1/{}hardwareclasses"
 
+_METRICS_GROUP = "metrics.k8s.io"
 _MERGE = "application/merge-patch+json"
 _REQUESTS = "apiserver_request_total{"
 _LINE_BYTES = 2**24
@@ -86,6 +87,8 @@ class ApiServer:
         for line in text.splitlines():
             if line.startswith(_REQUESTS):
                 labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                if labels["group"] == _METRICS_GROUP:
+                    continue  # What pods use: asked for by the autoscalers' controller.
                 dry = "?dry" if labels["dry_run"] else ""
                 counts[labels["resource"], labels["subresource"], labels["verb"] + dry] += int(line.rpartition(" ")[2])
         return counts

@@ -42,7 +42,7 @@ def test_steady_state_and_restart_with_20_models_write_nothing(
     assert count_writes(kubectl) == before
 
 
-def test_new_model_costs_one_write_for_each_child_and_at_most_two_of_status(
+def test_new_model_costs_one_write_for_each_child_at_most_two_of_status_and_no_read(
     kubectl: Kubectl, models: ScoringModels
 ) -> None:
     models.apply("first")
@@ -56,3 +56,4 @@ def test_new_model_costs_one_write_for_each_child_and_at_most_two_of_status(
     new.subtract(before)
     assert (new["deployments", "", "APPLY"], new["services", "", "APPLY"]) == (1, 1)
     assert new["scoringmodels", "status", "PATCH"] in {1, 2}
+    assert (new["deployments", "", "GET"], new["services", "", "GET"]) == (0, 0)

@@ -20,7 +20,7 @@ METADATA_ONLY = "application/json;as={kind};g=meta.k8s.io;v=v1"
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 EVENT_MESSAGE_CHARACTERS = 1024
-PAGE_OBJECTS = 250
+PAGE_OBJECTS = 100
 """Of a list: as many are in memory at once, with everything that will not be kept."""
 
 NO_SUCH_VERSION = "1"

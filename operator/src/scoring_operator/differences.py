@@ -26,7 +26,7 @@ def find_differences(live: Manifest, rendered: Manifest) -> tuple[Difference, ..
 
 def compare(live: object, rendered: object, path: str) -> Iterator[Difference]:
     """Yield the differences below `path`."""
-    if is_empty(rendered) and is_empty(live):
+    if live == rendered or (is_empty(rendered) and is_empty(live)):
         return
     if isinstance(rendered, dict) and isinstance(live, dict):
         for name, value in rendered.items():

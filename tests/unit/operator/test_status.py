@@ -6,7 +6,7 @@ import pytest
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
-from scoring_operator.status import Observation, build_status, find_turned, find_url, is_warning
+from scoring_operator.status import Observation, build_status, find_turned, find_url, has_settled, is_warning
 
 Build = Callable[..., Manifest]
 
@@ -300,3 +300,19 @@ def test_scaled_to_zero_by_the_autoscaler_says_who_starts_a_replica(build_body: 
     (ready,) = build_status(Observation(body, build_deployment(0), SERVICE), NOW)["conditions"]
     assert (ready["status"], ready["reason"]) == ("True", "ScaledToZero")
     assert ready["message"] == "No replicas while there is no work; the autoscaler starts one when there is."
+
+
+@pytest.mark.parametrize(
+    ("numbers", "settled"),
+    [
+        ({}, True),
+        ({"readyReplicas": 1}, False),
+        ({"updatedReplicas": 1}, False),
+        ({"observedGeneration": 3}, False),
+        ({"reason": "ReplicaSetUpdated"}, False),
+    ],
+)
+def test_deployment_has_settled_once_all_its_newest_replicas_are_ready(
+    numbers: dict[str, Any], settled: bool, build_deployment: Build
+) -> None:
+    assert has_settled(build_deployment(**numbers)) is settled
