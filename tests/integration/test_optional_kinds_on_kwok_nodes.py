@@ -29,6 +29,7 @@ def install(kubectl: Kubectl, tmp_path: Path) -> Iterator[Install]:
         file.write_text(run_local_cluster("crds", project))
         files.append(file)
         kubectl("apply", "--server-side", "-f", str(file))
+        kubectl("wait", "--for=condition=Established", "crd", "--all")
 
     yield apply
     for file in files:
