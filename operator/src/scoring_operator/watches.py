@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
@@ -48,9 +48,9 @@ class Watches:
                     follow = self._follow(kind, namespace, version)
                     self._tasks[kind, namespace] = asyncio.create_task(follow, name=f"watch {kind.plural}")
 
-    async def stop(self, kinds: Iterable[Kind] | None = None) -> None:
+    async def stop(self, kinds: Collection[Kind] | None = None) -> None:
         """End the watches of some kinds, or all."""
-        places = [place for place in self._tasks if kinds is None or place[0] in set(kinds)]
+        places = [place for place in self._tasks if kinds is None or place[0] in kinds]
         tasks = [self._tasks.pop(place) for place in places]
         for task in tasks:
             task.cancel()

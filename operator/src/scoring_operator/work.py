@@ -124,10 +124,11 @@ class Work:
         if self._cluster is None or self._watches is None:
             return
         served = await self._cluster.find_served(OPTIONAL)
-        await self._watches.stop(kind for kind in OPTIONAL if kind not in served)
+        await self._watches.stop([kind for kind in OPTIONAL if kind not in served])
+        # A kind counts once it is watched, which may fail while the API server prepares it; it is tried again then.
+        await self._watches.start(served)
         if self._store.serve(served):
             logger.info("Optional kinds here: %s", ", ".join(sorted(kind.name for kind in served)) or "none")
-            await self._watches.start(served)
             self._add_all()
 
     async def _keep_discovering(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scoring_operator import watches
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ClusterError, Expired
-from scoring_operator.kinds import DEPLOYMENT, Kind, Scope
+from scoring_operator.kinds import DEPLOYMENT, POD, SERVICE, Kind, Scope
 from scoring_operator.store import Store
 from scoring_operator.watches import Watches
 
@@ -137,3 +137,18 @@ def test_waits_double_up_to_half_a_minute(
 ) -> None:
     monkeypatch.setattr(watches, "RETRY_SECONDS", 1.0)
     assert least <= watches.find_wait_seconds(failures) <= most
+
+
+def test_watches_of_some_kinds_end_and_can_be_started_again() -> None:
+    heard = Heard()
+    cluster = PlayedCluster([([[]], "9")] * 4, [])
+
+    async def main() -> None:
+        watching = Watches(cluster, heard.store, Scope(), heard.observe)  # type: ignore[arg-type]  # it has the two verbs
+        await watching.start([DEPLOYMENT, SERVICE, POD])
+        await watching.stop([SERVICE, POD])
+        await watching.start([DEPLOYMENT, POD])
+        assert cluster.asked.count("list") == 4
+        await watching.stop()
+
+    asyncio.run(main())

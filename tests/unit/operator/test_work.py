@@ -12,7 +12,7 @@ from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import SCORING_MODEL, Key, Kind, Scope
+from scoring_operator.kinds import CRD, SCALED_OBJECT, SCORING_MODEL, Key, Kind, Scope
 from scoring_operator.leadership import Election
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
@@ -30,6 +30,7 @@ class EmptyCluster(LeaseConnection):
         super().__init__(server)
         self.lists = 0
         self.failure: Exception | None = None
+        self.served: frozenset[Kind] = frozenset()
 
     async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
         del namespace
@@ -45,7 +46,7 @@ class EmptyCluster(LeaseConnection):
 
     async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
         del kinds
-        return frozenset()
+        return self.served
 
     async def close(self) -> None:
         pass
@@ -143,6 +144,26 @@ def test_new_leader_waits_with_its_work_until_it_has_listed_everything(
             assert reconciled == []
             cluster.failure = None
             await asyncio.sleep(2.0)
+            assert reconciled == [Key("team", "faq")]
+
+    run_in_virtual_time(main())
+
+
+def test_optional_kind_counts_once_it_can_be_watched(monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]) -> None:
+    """The API server says that it serves a kind a moment before it does."""
+
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(1.0)
+            reconciled.clear()
+            cluster.served, cluster.failure = frozenset({SCALED_OBJECT}), ClusterError("being prepared")
+            process.observe(CRD, {"metadata": {"name": "scaledobjects.keda.sh"}}, is_deleted=False)
+            await asyncio.sleep(1.0)
+            assert reconciled == []
+            cluster.failure = None
+            await asyncio.sleep(5.0)
             assert reconciled == [Key("team", "faq")]
 
     run_in_virtual_time(main())
