@@ -75,7 +75,7 @@ class ScoringRoutes:
             status, answer = find_status(failed), _write_error(protocol, failed)
         self._metrics.record_request(status, perf_counter() - started)
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
-        return [answer.body]
+        return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
