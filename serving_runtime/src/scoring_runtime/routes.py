@@ -75,7 +75,7 @@ class ScoringRoutes:
             status, answer = find_status(failed), _write_error(protocol, failed)
         self._metrics.record_request(status, perf_counter() - started)
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
-        return (answer.body,)
+        return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
@@ -99,4 +99,4 @@ def _refuse_method(start_response: StartResponse) -> Iterable[bytes]:
     body = write_error("MethodNotAllowed", "This path takes POST only.")
     headers = [*_describe(HttpAnswer(body)), ("Allow", "POST")]
     start_response(_STATUS_LINES[_METHOD_NOT_ALLOWED], headers)
-    return (body,)
+    return [body]

@@ -170,6 +170,15 @@ def test_scores_equal_predict_proba_for_any_question(name: str, question: str) -
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(question=questions)
+def test_scores_equal_predict_proba_with_rows_of_terms_that_are_not_written_out(question: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scoring_runtime.faq.matching.FEW_ORIGINALS", 0)
+        matcher = FaqMatcher(fitted("own"), ORIGINALS)
+    np.testing.assert_allclose(score(matcher, question), predict(fitted("own"), question), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", SPLITTABLE)
 def test_originals_are_computed_once_for_a_splittable_pipeline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     matcher = FaqMatcher(fitted(name), ORIGINALS)
@@ -274,6 +283,13 @@ def test_vectors_are_those_of_scikit_learn(analyzer: str, question: str) -> None
     assert list(ours.vocabulary_) == list(theirs.get_feature_names_out())
     expected = theirs.transform([clean_text(question)]).toarray()
     np.testing.assert_allclose(ours.transform([clean_text(question)]).toarray(), expected, rtol=0, atol=1e-6)
+
+
+def test_words_taken_apart_beforehand_give_the_same_vector() -> None:
+    text = "clone a cloned array, cloning an array?"
+    plain, prepared = (TextVectorizer("char_wb").fit([clean_text(text) for text in FAQ]) for _ in range(2))
+    prepared.expect_words(["clone", "array", "unheard"])
+    np.testing.assert_array_equal(prepared.transform([text]).toarray(), plain.transform([text]).toarray())
 
 
 def test_features_are_cosines_with_the_texts_of_the_original() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from runtime_processes import Runtime, find_free_port, is_listening
 from scoring_runtime.artifacts import compute_digest
+from scoring_runtime.protocols import MAX_DISCARDED_BYTES
 
 QUESTION = {"input": "How do I copy an array?"}
 
@@ -244,6 +246,31 @@ def test_bodies_that_trickle_in_hold_no_thread_that_answers_probes(
         assert runtime.client.get("/healthz").status_code == 200
         assert runtime.client.post("/score", json=QUESTION).status_code == 503
     runtime.wait_for(lambda: runtime.client.post("/score", json=QUESTION).status_code == 200)
+
+
+def send_raw(client: socket.socket, body: bytes) -> tuple[int, bytes]:
+    """Send a whole request before reading any of its answer, as simple clients do."""
+    head = f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    client.sendall(head.encode() + body)
+    answer = HTTPResponse(client)
+    answer.begin()
+    return answer.status, answer.read()
+
+
+def test_a_client_that_sends_all_of_a_large_body_first_reads_its_refusal_and_may_ask_again(
+    start_runtime: StartRuntime, waiting_model: Callable[[str], Path]
+) -> None:
+    folder = waiting_model("WaitingToLoad")
+    runtime = start_runtime(folder.as_uri(), SCORING_MODEL_DIGEST=compute_digest(folder))
+    runtime.wait_for_log("the model is being loaded")
+    runtime.wait_for_server()
+    # More than the HTTP server reads by itself: were the body not read, the connection would be reset or closed.
+    body = json.dumps(QUESTION).encode().ljust(MAX_DISCARDED_BYTES)
+    with socket.create_connection(("127.0.0.1", runtime.port), timeout=60) as client:
+        for _ in range(2):
+            status, answer = send_raw(client, body)
+            assert status == 503
+            assert json.loads(answer)["error"]["code"] == "NotReady"
 
 
 # The report is made on the loading thread, whose exceptions would end nothing but the thread.

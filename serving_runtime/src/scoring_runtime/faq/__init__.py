@@ -1,8 +1,9 @@
 """FAQ matching: which known question does a new one repeat? Public; used by the runtime's task and by training.
 
 `originals`, `text` and `groups` are what both forms share. The form of words: `vectors`, `likelihood` and `features` describe
-a pair of texts by numbers, `matching` ranks all originals for a question; they need scikit-learn and pandas (the extra
-`sklearn`), and LightGBM only when the model holds it. The form of meaning, `embeddings`, needs NumPy and tokenizers (`onnx`).
+a pair of texts by numbers, `postings` adds these up term by term, `matching` ranks all originals for a question; they need
+scikit-learn and pandas (the extra `sklearn`), and LightGBM only when the model holds it. The form of meaning, `embeddings`,
+needs NumPy and tokenizers (`onnx`).
 So what needs more than NumPy is imported from its own module.
 """
 

@@ -19,39 +19,42 @@ Classify = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """Gives probabilities. `weights` are those of the features where the steps are a weighted sum, None elsewhere."""
+class WeightedSum:
+    """A classifier that adds up weighted features and turns the sum into a probability."""
 
-    classify: Classify
-    weights: Floats | None = None
+    weights: Floats
+    shift: float
+
+    def __call__(self, features: Floats) -> Floats:
+        """Return the probabilities (n) for n x features."""
+        return self.conclude(features @ self.weights)
+
+    def conclude(self, sums: Floats) -> Floats:
+        """Return the probabilities (n) for n sums of weighted features."""
+        probabilities: Floats = expit(sums + self.shift)
+        return probabilities
 
 
-def prepare_classifier(steps: Pipeline, example: Floats) -> Classifier:
+def prepare_classifier(steps: Pipeline, example: Floats) -> Classify:
     """Return what gives the last column of the steps' `predict_proba`.
 
-    A scaler and a logistic regression become one weighted sum; whether it gives the same is tried on `example`.
+    A scaler and a logistic regression become a WeightedSum; whether it gives the same is tried on `example`.
     """
 
     def ask_steps(features: Floats) -> Floats:
         return np.asarray(steps.predict_proba(features), dtype=np.float64)[:, -1]
 
     folded = _fold(steps)
-    if folded is None or np.abs(folded.classify(example) - ask_steps(example)).max() > TOLERANCE:
-        return Classifier(ask_steps)
+    if folded is None or np.abs(folded(example) - ask_steps(example)).max() > TOLERANCE:
+        return ask_steps
     return folded
 
 
-def _fold(steps: Pipeline) -> Classifier | None:
+def _fold(steps: Pipeline) -> WeightedSum | None:
     if [type(step) for _, step in steps.steps] != [StandardScaler, LogisticRegression]:
         return None
     scaler, regression = steps[0], steps[1]
     if len(regression.classes_) > 2 or scaler.mean_ is None or scaler.scale_ is None:  # noqa: PLR2004  # yes and no
         return None
     weights = regression.coef_[0] / scaler.scale_
-    shift = regression.intercept_[0] - scaler.mean_ @ weights
-
-    def classify(features: Floats) -> Floats:
-        probabilities: Floats = expit(features @ weights + shift)
-        return probabilities
-
-    return Classifier(classify, weights)
+    return WeightedSum(weights, float(regression.intercept_[0] - scaler.mean_ @ weights))

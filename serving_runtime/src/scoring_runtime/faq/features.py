@@ -110,6 +110,10 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         cleaned = clean_text(question)
         return Question(self.word_.vectorize(cleaned), self.char_.vectorize(cleaned))
 
+    def count_words(self) -> int:
+        """Return how many terms of words there are."""
+        return len(self.word_.idf_)
+
     def describe(self, index: OriginalIndex, question: Question) -> Floats:
         """Return the m x len(FEATURES) features of one question with each of the m originals of `index`."""
         own_word, own_char = index.word.multiply(question.word), index.char.multiply(question.char)
@@ -128,6 +132,11 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
             state = {**state, "originals_": json.loads(state["originals_"])}
             _check(state)
         super().__setstate__(state)
+        if "originals_" in state:
+            self._expect_known_words()
+
+    def _expect_known_words(self) -> None:
+        self.char_.expect_words(term for term in self.word_.vocabulary_ if " " not in term)
 
     def _learn(self, pairs: pd.DataFrame, labels: NDArray[Any]) -> "_Training":
         """Set the fitted state."""
@@ -143,6 +152,7 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         cleaned = [clean_text(text) for text in texts]
         different = list(dict.fromkeys(cleaned))
         self.word_, self.char_ = TextVectorizer("word").fit(different), TextVectorizer("char_wb").fit(different)
+        self._expect_known_words()
         char = self.char_.transform(cleaned)
         self.background_ = measure_background(char)
         self.own_word_ = self.word_.transform([cleaned[row] for row in groups.own])

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from scoring_runtime.faq.blocks import prepare_blocks
-from scoring_runtime.faq.classifiers import prepare_classifier
-from scoring_runtime.faq.features import PairFeatures
+from scoring_runtime.faq.classifiers import Classify, WeightedSum, prepare_classifier
+from scoring_runtime.faq.features import FEATURES, OriginalIndex, PairFeatures
 from scoring_runtime.faq.originals import Match, Original, Scores
+from scoring_runtime.faq.postings import list_terms, weigh_terms
 from scoring_runtime.faq.retrieval import find_champions
+
+FEW_ORIGINALS = 500
+"""Up to so many, dense rows of the frequent terms are faster and small enough: 20 MiB for a vocabulary of 75,000."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,16 +82,42 @@ def _prepare(pipeline: Pipeline, texts: Sequence[str], candidates: int | None) -
 def _prepare_features(pipeline: Pipeline, texts: Sequence[str], candidates: int | None) -> Score:
     first: PairFeatures = pipeline[0]
     index = first.index(texts)
-    classifier = prepare_classifier(pipeline[1:], first.describe(index, first.read(texts[0])))
-    if candidates is None or candidates >= len(texts):
+    classify = prepare_classifier(pipeline[1:], first.describe(index, first.read(texts[0])))
+    wanted = candidates if candidates is not None and candidates < len(texts) else None
+    if isinstance(classify, WeightedSum):
+        return _prepare_sums(first, index, classify, wanted)
+    return _prepare_descriptions(first, index, classify, wanted)
+
+
+def _prepare_sums(first: PairFeatures, index: OriginalIndex, classify: WeightedSum, candidates: int | None) -> Score:
+    gains, words = weigh_terms(index, classify.weights), first.count_words()
+    if candidates is None:
+        postings = gains.turn()
+        if len(gains.losses) <= FEW_ORIGINALS:
+            postings = postings.write_out()
+        return lambda question: Scores(classify.conclude(postings.add_up(list_terms(first.read(question), words))))
+    champions = find_champions(gains)
+
+    def score(question: str) -> Scores:
+        terms = list_terms(first.read(question), words)
+        chosen = champions.find(terms, candidates)
+        return Scores(classify.conclude(gains.add_up(terms, chosen)), chosen)
+
+    return score
+
+
+def _prepare_descriptions(
+    first: PairFeatures, index: OriginalIndex, classify: Classify, candidates: int | None
+) -> Score:
+    if candidates is None:
         by_term = index.turn()
-        return lambda question: Scores(classifier.classify(first.describe(by_term, first.read(question))))
-    champions = find_champions(index, classifier.weights)
+        return lambda question: Scores(classify(first.describe(by_term, first.read(question))))
+    champions, words = find_champions(weigh_terms(index, np.ones(len(FEATURES)))), first.count_words()
 
     def score(question: str) -> Scores:
         read = first.read(question)
-        chosen = champions.find(read, candidates)
-        return Scores(classifier.classify(first.describe(index.select(chosen), read)), chosen)
+        chosen = champions.find(list_terms(read, words), candidates)
+        return Scores(classify(first.describe(index.select(chosen), read)), chosen)
 
     return score
 

@@ -16,6 +16,7 @@ _LINK = re.compile(r"(?<![a-z0-9+.-])(?>([a-z0-9+.-]*?)\b(?=[a-z]))[a-z0-9+.-]++
 _CAMEL_CASE = re.compile(r"(?<![\w$])(\$*+)([\w$]*[a-z][A-Z][\w$]*)")
 # html.unescape reads the digits as one int, and Python refuses those of more than 4,300 digits.
 _ENDLESS_REFERENCE = re.compile(r"&#\d{1000,};?")
+_LOWER_UPPER = re.compile(r"[a-z][A-Z]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NAMES = frozenset({"JavaScript", "TypeScript", "jQuery", "GitHub"})
 
@@ -26,8 +27,12 @@ def clean_text(text: str) -> str:
     Code is kept, and an identifier is followed by its parts: `addEventListener` also says "add event listener", the words
     of people who do not know the name.
     """
-    plain = html.unescape(_ENDLESS_REFERENCE.sub(" ", _MARKUP.sub(" ", text)))
-    spelled = _CAMEL_CASE.sub(_spell_out, _LINK.sub(r"\1 ", plain))
+    # What most texts lack is looked for by its first characters: that takes a tenth of the time.
+    plain = _MARKUP.sub(" ", text) if "<" in text else text
+    if "&" in plain:
+        plain = html.unescape(_ENDLESS_REFERENCE.sub(" ", plain))
+    linked = _LINK.sub(r"\1 ", plain) if "://" in plain else plain
+    spelled = _CAMEL_CASE.sub(_spell_out, linked) if _LOWER_UPPER.search(linked) else linked
     return " ".join(spelled.lower().split())
 
 

@@ -4,39 +4,37 @@ The vectors are those of scikit-learn's TfidfVectorizer with logarithmic counts,
 tenth of the time there, and the vocabulary is saved compactly: skops writes one term by term, with 400 bytes around each.
 """
 
+import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import CountVectorizer
 
 from scoring_runtime.faq.text import WORD_PATTERN
 
-FEW_ENTRIES = 4096
-"""Of the terms' rows together: up to here, adding them up with NumPy alone is faster than scipy's product."""
+PART_LENGTHS = (3, 4, 5)
+"""Letters of a part of a word, the blank before and after the word included."""
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "word": {"token_pattern": WORD_PATTERN, "ngram_range": (1, 2)},
-    "char_wb": {"ngram_range": (3, 5)},
-}
-"""Per analyzer: words and pairs of them; three to five letters within a word."""
+_find_words = re.compile(WORD_PATTERN).findall
 
 
 @dataclass(frozen=True)
 class Vector:
-    """A text's known terms, in rising order, and their weights: of length 1 together, or none at all."""
+    """A text's known terms and their weights: of length 1 together, or none at all."""
 
-    terms: NDArray[np.int32]
-    weights: NDArray[np.float32]
+    terms: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
-    def spread(self, size: int) -> NDArray[np.float32]:
+    def spread(self, size: int) -> NDArray[np.float64]:
         """Return the weights of all `size` terms, most of them 0."""
-        dense = np.zeros(size, dtype=np.float32)
+        dense = np.zeros(size)
         dense[self.terms] = self.weights
         return dense
 
@@ -66,42 +64,28 @@ class VectorTable:
         Added up in double precision, so that both ways give the same number although they add in another order.
         """
         if self.by_term is not None:
-            return _add_rows(self.by_term, question)
-        return np.asarray(self.rows @ question.spread(self.rows.shape[1]).astype(np.float64))
-
-
-def _add_rows(by_term: sparse.csr_array, question: Vector) -> NDArray[np.float64]:
-    """Return the sum of the terms' rows (n), each times its weight.
-
-    scipy's own way adds fast, but first checks and copies; for few entries that takes several times as long as the sum.
-    """
-    starts = by_term.indptr[question.terms]
-    counts = by_term.indptr[question.terms + 1] - starts
-    if counts.sum() > FEW_ENTRIES:
-        return np.asarray(question.weights.astype(np.float64) @ by_term[question.terms])
-    ends = np.cumsum(counts)
-    places = np.arange(counts.sum()) + np.repeat(starts - ends + counts, counts)
-    weights = by_term.data[places] * np.repeat(question.weights.astype(np.float64), counts)
-    return np.bincount(by_term.indices[places], weights=weights, minlength=by_term.shape[1]).astype(
-        np.float64, copy=False
-    )
+            return np.asarray(question.weights @ self.by_term[question.terms])
+        return np.asarray(self.rows @ question.spread(self.rows.shape[1]))
 
 
 class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Gives the TF-IDF vectors of texts, n x terms with rows of length 1 (or 0, for a text without known terms)."""
+    """Gives the TF-IDF vectors of texts, n x terms with rows of length 1 (or 0, for a text without known terms).
+
+    The terms are words and pairs of them (`word`), or three to five letters within a word (`char_wb`).
+    """
 
     def __init__(self, analyzer: str = "word") -> None:
         self.analyzer = analyzer
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803  # scikit-learn's own names
         """Learn the terms of cleaned texts and their weights. Raises ValueError when there is no term."""
-        self._analyze = self._build_analyzer()
-        counts = Counter(term for text in X for term in set(self._analyze(text)))
+        list_terms = ANALYZERS[self.analyzer]
+        counts = Counter(term for text in X for term in set(list_terms(text)))
         if not counts:
             raise ValueError("no text holds a word: give texts with words in them")
         terms = sorted(counts)
         frequencies = np.array([counts[term] for term in terms])
-        self.vocabulary_ = {term: number for number, term in enumerate(terms)}
+        self._know({term: number for number, term in enumerate(terms)})
         self.idf_ = np.log((1 + len(X)) / (1 + frequencies)) + 1
         return self
 
@@ -109,23 +93,27 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Return the vectors of n cleaned texts."""
         vectors = [self.vectorize(text) for text in X]
         bounds = np.concatenate(([0], np.cumsum([len(vector.terms) for vector in vectors], dtype=np.int64)))
-        terms = np.concatenate([vector.terms for vector in vectors] or [np.zeros(0, np.int32)])
-        weights = np.concatenate([vector.weights for vector in vectors] or [np.zeros(0, np.float32)])
-        return sparse.csr_array((weights, terms, bounds), shape=(len(vectors), len(self.idf_)))
+        terms = np.concatenate([np.zeros(0, np.int32), *(vector.terms for vector in vectors)], dtype=np.int32)
+        weights = np.concatenate([np.zeros(0, np.float32), *(vector.weights for vector in vectors)], dtype=np.float32)
+        found = sparse.csr_array((weights, terms, bounds), shape=(len(vectors), len(self.idf_)))
+        found.sort_indices()
+        return found
 
     def vectorize(self, cleaned: str) -> Vector:
         """Return the vector of one text that `clean_text` has cleaned."""
-        found = Counter(map(self.vocabulary_.get, self._analyze(cleaned)))
+        found = Counter(self._find_terms(cleaned))
         found.pop(None, None)
-        terms = np.array(sorted(found), dtype=np.int32)  # type: ignore[type-var]  # None has gone
-        counts = np.array([found[term] for term in terms.tolist()], dtype=np.float64)
+        terms = np.fromiter(found, np.int64, len(found))
+        counts = np.fromiter(found.values(), np.float64, len(found))
         weights = (np.log(counts) + 1) * self.idf_[terms]
-        length = np.sqrt(weights @ weights)
-        return Vector(terms, (weights / (length or 1.0)).astype(np.float32))
+        return Vector(terms, weights / (math.sqrt(weights @ weights) or 1.0))
+
+    def expect_words(self, words: Iterable[str]) -> None:
+        """Take these words apart now: a question's that are among them need not be any more. For `char_wb`."""
+        self._parts.update((word, self._parts[word]) for word in words)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_analyze", None)
+        state = {name: value for name, value in super().__getstate__().items() if name != "_parts"}
         if "vocabulary_" in state:
             state["terms"] = "\n".join(state.pop("vocabulary_"))
         return state
@@ -136,11 +124,50 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
         super().__setstate__({name: value for name, value in state.items() if name != "terms"})
         if terms is None:
             return
-        self.vocabulary_ = {term: number for number, term in enumerate(terms.split("\n"))}
+        self._know({term: number for number, term in enumerate(terms.split("\n"))})
         self.idf_ = np.asarray(state["idf_"], dtype=np.float64)
         if self.idf_.shape != (len(self.vocabulary_),):
             raise ValueError(f"{self.idf_.size} weights for {len(self.vocabulary_)} terms: train the model anew")
-        self._analyze = self._build_analyzer()
 
-    def _build_analyzer(self) -> Any:  # noqa: ANN401  # scikit-learn has no types
-        return CountVectorizer(analyzer=self.analyzer, lowercase=False, **OPTIONS[self.analyzer]).build_analyzer()
+    def _know(self, vocabulary: dict[str, int]) -> None:
+        self.vocabulary_ = vocabulary
+        self._parts = _Parts(vocabulary)
+
+    def _find_terms(self, cleaned: str) -> Iterator[int | None]:
+        """Return the numbers of a text's terms, None for an unknown one."""
+        if self.analyzer == "word":
+            return map(self.vocabulary_.get, _list_words(cleaned))
+        return chain.from_iterable(map(self._parts.__getitem__, cleaned.split()))
+
+
+class _Parts(dict[str, tuple[int | None, ...]]):
+    """The numbers of the parts of words: looked up for those that were put in, found out for all others."""
+
+    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+
+    def __missing__(self, word: str) -> tuple[int | None, ...]:
+        return tuple(map(self._vocabulary.get, _take_apart(word)))
+
+
+def _list_words(cleaned: str) -> list[str]:
+    """Return the words of a text, then each with the one behind it."""
+    words = _find_words(cleaned)
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _list_parts(cleaned: str) -> list[str]:
+    """Return the parts of a text's words."""
+    return [part for word in cleaned.split() for part in _take_apart(word)]
+
+
+def _take_apart(word: str) -> list[str]:
+    """Return all parts of a word, with a blank before and behind it."""
+    spaced = f" {word} "
+    ends = range(len(spaced) + 1)
+    return [spaced[end - length : end] for length in PART_LENGTHS for end in ends[length:]]
+
+
+ANALYZERS: Mapping[str, Callable[[str], list[str]]] = {"word": _list_words, "char_wb": _list_parts}
+"""What gives the terms of a cleaned text; named as in scikit-learn's vectorizers, whose terms they are."""
