@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from benchmarks.operator.api_server import ApiServer, Requests
 from benchmarks.operator.processes import count_cpu_seconds
+from scoring_operator.kinds import CHILDREN
 
-_CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
+_CHILDREN = tuple(kind.plural for kind in CHILDREN)
 _OWN = (*_CHILDREN, "hardwareclasses")
 _EVENTS = "/api/v1/events?fieldSelector=source%3Dscoring-operator"
 _STATUS_VERBS = ("APPLY", "PUT", "PATCH")
@@ -68,4 +69,5 @@ def count_by_verb(requests: Requests) -> dict[str, int]:
 
 def _sum_writes(requests: Requests, dry: str) -> int:
     applied = sum(requests[resource, "", "APPLY" + dry] for resource in _CHILDREN)
-    return applied + sum(requests["scoringmodels", "status", verb + dry] for verb in _STATUS_VERBS)
+    statuses = ("scoringmodels", "hardwareclasses")
+    return applied + sum(requests[resource, "status", verb + dry] for resource in statuses for verb in _STATUS_VERBS)

@@ -256,6 +256,17 @@ def test_name_taken_by_somebody_else_is_refused_and_left_alone(models: ScoringMo
     models.wait_until_ready()
 
 
+def test_limit_range_that_refuses_replicas_is_told_and_mended(models: ScoringModels) -> None:
+    limits = [{"type": "Container", "max": {"cpu": "100m"}}]
+    models.kubectl.apply(
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
+    )
+    models.apply()
+    assert "maximum cpu usage per Container is 100m" in models.wait_for_reason("ReplicasRefused")["message"]
+    models.kubectl("delete", "limitrange", "small")
+    models.wait_until_ready(timeout_seconds=120)
+
+
 def test_quota_that_refuses_replicas_is_told_and_mended(models: ScoringModels) -> None:
     models.kubectl("create", "quota", "none", "--hard=pods=0")
     wait_for(lambda: models.kubectl.get("quota", "none").get("status", {}).get("hard"), "the quota to be in force")

@@ -348,7 +348,7 @@ def test_network_policy_of_every_model_when_the_operator_is_set_so(
     assert (policy["spec"]["policyTypes"], policy["spec"]["egress"]) == (["Egress"], [{"ports": ports}])
 
 
-def test_disruption_budget_only_for_models_that_may_have_several_replicas(
+def test_disruption_budget_only_for_models_that_ask_for_several_replicas(
     build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
 ) -> None:
     def has_budget(**spec: Any) -> bool:
@@ -356,7 +356,8 @@ def test_disruption_budget_only_for_models_that_may_have_several_replicas(
 
     assert not has_budget()
     assert has_budget(replicas=2)
-    assert has_budget(autoscaling={"maxReplicas": 2})
+    assert not has_budget(autoscaling={"maxReplicas": 9})
+    assert has_budget(autoscaling={"minReplicas": 2, "maxReplicas": 9})
 
 
 def test_scaling_never_changes_the_pods(

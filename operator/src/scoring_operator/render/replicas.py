@@ -3,7 +3,7 @@
 from scoring_operator.api import ScoringModel
 
 
-def may_have_several(model: ScoringModel) -> bool:
-    """Tell whether the model may have more than one replica by its own specification."""
+def asks_for_several(model: ScoringModel) -> bool:
+    """Tell whether the model always has more than one replica by its own specification."""
     autoscaling = model.spec.autoscaling
-    return (model.spec.replicas if autoscaling is None else autoscaling.max_replicas) > 1
+    return (model.spec.replicas if autoscaling is None else autoscaling.min_replicas) > 1
