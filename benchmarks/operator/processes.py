@@ -63,6 +63,7 @@ class Operator:
             "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
             "SCORING_OPERATOR_HEALTH_PORT": str(port),
             "SCORING_OPERATOR_RESYNC_SECONDS": "3600",
+            "SCORING_OPERATOR_LEADER_ELECTION": "false",
         }
         program = Path(sys.executable).with_name("scoring-operator")
         started = time.perf_counter()
