@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from scoring_operator.api import Manifest
+from scoring_operator.api import Manifest, shorten
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -22,6 +22,9 @@ SILENCE_SECONDS = 300.0
 
 JSON = "application/json"
 READ_BYTES = 2**18
+
+MESSAGE_CHARACTERS = 4096
+"""Of an answer: the API server repeats what it refuses, however long it is."""
 
 ERRORS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.BAD_REQUEST: Rejected,
@@ -145,4 +148,4 @@ def translate(method: str, path: str, status: int, answer: bytes) -> ClusterErro
         message = json.loads(answer)["message"]
     except (ValueError, KeyError, TypeError):
         message = "no explanation"
-    return ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {message}")
+    return ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {shorten(str(message), MESSAGE_CHARACTERS)}")
