@@ -173,7 +173,10 @@ class Reconciler:
         return judge_scaling(autoscalers, datetime.datetime.now(datetime.UTC))
 
     async def _report(self, observation: Observation) -> None:
-        """Write the status when it differs, and an event when a condition has turned."""
+        """Write the status when it differs, and an event when a condition has turned.
+
+        Raises Conflict when the model is another version meanwhile: a new round looks at that, since a change of metadata alone is no cause for one.
+        """
         body = observation.model
         status = build_status(observation, datetime.datetime.now(datetime.UTC))
         before = body.get("status", {})
@@ -181,8 +184,8 @@ class Reconciler:
             return
         try:
             self._store.put(SCORING_MODEL, await self._cluster.write_status(SCORING_MODEL, body, status))
-        except (Conflict, NotFound):
-            return  # Deleted meanwhile; if another has its name, its own event is on the way.
+        except NotFound:
+            return  # Deleted meanwhile.
         turned = find_turned(before, status)
         if turned is not None:
             await self._post_event(body, turned)
