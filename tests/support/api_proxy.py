@@ -37,12 +37,15 @@ def pass_on(_request: web.Request) -> web.Response | None:
     return None
 
 
-def refuse_half(status: int, reason: str, *methods: str) -> Fault:
-    """Return the fault that answers half of the requests of some methods, by lot, with an error of the API server's; watches are spared."""
+REFUSED_SHARE = 0.3
+
+
+def refuse_many(status: int, reason: str, *methods: str) -> Fault:
+    """Return the fault that answers a share of the requests of some methods, by lot, with an error of the API server's; watches are spared."""
     lots = Random(status)
 
     def refuse(request: web.Request) -> web.Response | None:
-        if request.method not in methods or "watch" in request.query or lots.random() < 0.5:
+        if request.method not in methods or "watch" in request.query or lots.random() > REFUSED_SHARE:
             return None
         body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": status}
         headers = {"Retry-After": "1"} if status == 429 else {}
