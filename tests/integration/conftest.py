@@ -32,6 +32,8 @@ def operator(kubectl: Kubectl, roles: None, tmp_path_factory: pytest.TempPathFac
     del roles
     with run_operator(kubectl, tmp_path_factory.mktemp("operator")) as process:
         yield process
+    forbidden = [line for line in process.read_log().splitlines() if "cannot" in line and "forbidden" in line.lower()]
+    assert forbidden == [], "the chart's role is too small for the operator"
 
 
 @pytest.fixture

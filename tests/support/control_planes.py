@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from local_clusters import run_local_cluster
 
@@ -17,19 +19,22 @@ class ControlPlane:
         """End a program at once."""
         os.kill(self._find(program), signal.SIGKILL)
 
-    def pause(self, program: str) -> None:
-        """Stop a program without its knowledge, as a machine or disk that stalls does."""
-        os.kill(self._find(program), signal.SIGSTOP)
-
-    def resume(self, program: str) -> None:
-        """Let it go on."""
-        os.kill(self._find(program), signal.SIGCONT)
+    @contextmanager
+    def paused(self, program: str) -> Iterator[None]:
+        """Stop a program without its knowledge for a while, as a machine or disk that stalls does."""
+        pid = self._find(program)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def mend(self) -> None:
         """Start what has ended, and wait until all answers."""
         run_local_cluster("up", "--name", self._name, "--node", "none")
 
     def _find(self, program: str) -> int:
+        """Return the process number of a program of a cluster that is healthy."""
         status = json.loads(run_local_cluster("status", "--name", self._name, "--output", "json"))
         pid: int = next(part["pid"] for part in status["parts"] if part["name"] == program)
         return pid
