@@ -13,16 +13,19 @@ class ControlPlane:
     """The programs of one local cluster without a real node."""
 
     def __init__(self, name: str) -> None:
+        """Take the name of a cluster that is healthy; its processes are looked up now, so that a fault comes at once."""
         self._name = name
+        status = json.loads(run_local_cluster("status", "--name", name, "--output", "json"))
+        self._pids: dict[str, int] = {part["name"]: part["pid"] for part in status["parts"]}
 
     def kill(self, program: str) -> None:
         """End a program at once."""
-        os.kill(self._find(program), signal.SIGKILL)
+        os.kill(self._pids[program], signal.SIGKILL)
 
     @contextmanager
     def paused(self, program: str) -> Iterator[None]:
         """Stop a program without its knowledge for a while, as a machine or disk that stalls does."""
-        pid = self._find(program)
+        pid = self._pids[program]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -32,9 +35,3 @@ class ControlPlane:
     def mend(self) -> None:
         """Start what has ended, and wait until all answers."""
         run_local_cluster("up", "--name", self._name, "--node", "none")
-
-    def _find(self, program: str) -> int:
-        """Return the process number of a program of a cluster that is healthy."""
-        status = json.loads(run_local_cluster("status", "--name", self._name, "--output", "json"))
-        pid: int = next(part["pid"] for part in status["parts"] if part["name"] == program)
-        return pid
