@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling faults cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus on fake nodes; builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
 
+faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
+	.venv/bin/pytest tests/faults
+
 cluster-up: .venv/installed ## Bring the local cluster up (CLUSTER=kind for kind)
 	$(PYTHON) -m local_cluster up --provider $(CLUSTER)
 
@@ -58,6 +61,7 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --provider $(CLUSTER)
 	$(PYTHON) -m local_cluster down --name integration
 	$(PYTHON) -m local_cluster down --name scaling
+	$(PYTHON) -m local_cluster down --name faults
 
 crds: .venv/installed ## Generate the CRDs from the pydantic models
 	$(PYTHON) -m scoring_operator.crds crds

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from api_proxy import ApiProxy, expire_watches, refuse_every_second
-from helm_chart import NAMESPACE, RELEASE
-from identities import write_kubeconfig
+from api_proxy import ApiProxy, expire_watches, refuse_many
 from kubectl import Kubectl
+from operator_clusters import open_proxy
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels
 from waiting import wait_for
@@ -20,19 +19,16 @@ MODELS = 10
 @pytest.fixture
 def proxy(kubectl: Kubectl, operator: OperatorProcess, tmp_path: Path) -> Iterator[ApiProxy]:
     """Yield the proxy that the one running operator talks through."""
-    proxy = ApiProxy(write_kubeconfig(kubectl.in_namespace(NAMESPACE), RELEASE, tmp_path / "kubeconfig"))
     operator.stop()
-    proxied = OperatorProcess(
-        kubectl, tmp_path / "operator.log", kubeconfig=proxy.write_kubeconfig(tmp_path / "proxied")
-    )
-    proxied.start()
-    yield proxy
-    proxy.mend()
-    assert proxied.is_healthy()
-    proxied.stop()
-    proxy.close()
-    operator.start()
-    assert "Traceback" not in (tmp_path / "operator.log").read_text()
+    try:
+        with open_proxy(kubectl, tmp_path) as (proxy, proxied):
+            proxied.start()
+            yield proxy
+            proxy.mend()
+            assert proxied.is_healthy()
+            assert "Traceback" not in proxied.read_log()
+    finally:
+        operator.start()
 
 
 def apply_many(models: ScoringModels) -> list[str]:
@@ -53,7 +49,7 @@ def apply_many(models: ScoringModels) -> list[str]:
 def test_storm_of_errors_is_weathered(
     models: ScoringModels, proxy: ApiProxy, status: int, reason: str, methods: list[str]
 ) -> None:
-    proxy.fault = refuse_every_second(status, reason, *methods)
+    proxy.fault = refuse_many(status, reason, *methods)
     for name in apply_many(models):
         models.wait_until_ready(name, timeout_seconds=180)
 

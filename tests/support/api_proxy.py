@@ -1,7 +1,6 @@
 """A proxy in front of the API server that does to an operator what networks and overloaded servers do."""
 
 import asyncio
-import itertools
 import json
 import ssl
 import threading
@@ -9,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -37,12 +37,15 @@ def pass_on(_request: web.Request) -> web.Response | None:
     return None
 
 
-def refuse_every_second(status: int, reason: str, *methods: str) -> Fault:
-    """Return the fault that answers every second request of some methods with an error of the API server's; watches are spared."""
-    number = itertools.count()
+REFUSED_SHARE = 0.3
+
+
+def refuse_many(status: int, reason: str, *methods: str) -> Fault:
+    """Return the fault that answers a share of the requests of some methods, by lot, with an error of the API server's; watches are spared."""
+    lots = Random(status)
 
     def refuse(request: web.Request) -> web.Response | None:
-        if request.method not in methods or "watch" in request.query or next(number) % 2:
+        if request.method not in methods or "watch" in request.query or lots.random() > REFUSED_SHARE:
             return None
         body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": status}
         headers = {"Retry-After": "1"} if status == 429 else {}
@@ -59,13 +62,14 @@ def expire_watches(request: web.Request) -> web.Response | None:
 
 
 class ApiProxy:
-    """Runs on a thread of its own; `fault` may be set at any time."""
+    """Runs on a thread of its own; `fault` may be set at any time, and `requests` counts what has come in."""
 
     def __init__(self, kubeconfig: Path) -> None:
         """Take the kubeconfig of whom the requests come from; their token is passed on."""
         self._configuration: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())
         self._cluster = self._configuration["clusters"][0]["cluster"]
         self.fault: Fault = pass_on
+        self.requests = 0
         self._is_cut = False
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.BaseTransport] = set()
@@ -133,7 +137,7 @@ class ApiProxy:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout)
         app = web.Application(client_max_size=2**26)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -150,6 +154,7 @@ class ApiProxy:
                 transport.close()
             raise web.HTTPServiceUnavailable
         self._connections.add(transport)
+        self.requests += 1
         return self.fault(request) or await self._forward(request)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:

@@ -101,8 +101,12 @@ class OperatorProcess:
         return identities[-1]
 
     def is_running(self) -> bool:
-        """Tell whether the process has been started and not ended."""
+        """Tell whether the process has been started and not been ended by us."""
         return self._process is not None
+
+    def is_alive(self) -> bool:
+        """Tell whether the process has been started and has not ended, by itself or otherwise."""
+        return self._process is not None and self._process.poll() is None
 
     def read_log(self) -> str:
         """Return all that it has logged, over all its lives."""

@@ -15,6 +15,7 @@ from scoring_operator.errors import ClusterError, ModelProblem
 from scoring_operator.kinds import HARDWARE_CLASS, MODEL_LABEL, NODE, POD, SCORING_MODEL
 from scoring_operator.rollouts import Rollouts
 from scoring_operator.store import Store
+from scoring_operator.work_queue import find_backoff_seconds
 
 PAUSE_SECONDS = 2.0
 """Between two computations at least, so that a thousand new pods do not lead to a thousand writes."""
@@ -39,27 +40,41 @@ class Adviser:
         self._is_old.set()
 
     async def run_forever(self) -> None:
-        """Advise whenever something has changed; what cannot be written is tried again."""
+        """Advise whenever something has changed; what cannot be written is tried again, each time later."""
+        failures = 0
         while True:
             await self._is_old.wait()
             self._is_old.clear()
-            try:
-                await self.advise()
-            except ClusterError as error:
-                logger.warning("Capacity not told: %s", error)
-                self.mark()
+            if await self.advise():
+                failures = 0
+            else:
+                failures += 1
+                asyncio.get_running_loop().call_later(find_backoff_seconds(failures), self.mark)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def advise(self) -> None:
-        """Write the status of each class whose numbers have changed. Raises ClusterError."""
+    async def advise(self) -> bool:
+        """Write the status of each class whose numbers have changed; return whether all could be written.
+
+        Nothing that is wrong with one class keeps the others from being told, or ends the work.
+        """
         used = sum_by_node(self._store.select(POD))
         nodes = self._store.select(NODE)
         counts = self._count()
+        is_told = True
         for body in self._store.select(HARDWARE_CLASS):
-            status = describe_class(body, counts, find_class_room(body, nodes, used))
-            if status != body.get("status", {}):
-                answer = await self._cluster.write_status(HARDWARE_CLASS, body, status)
-                self._store.put(HARDWARE_CLASS, answer)
+            try:
+                await self._tell(body, describe_class(body, counts, find_class_room(body, nodes, used)))
+            except ClusterError as error:
+                logger.warning("Capacity of %s not told: %s", body["metadata"]["name"], error)
+                is_told = False
+            except Exception:
+                logger.exception("Capacity of %s not told", body["metadata"]["name"])
+        return is_told
+
+    async def _tell(self, body: Manifest, status: Manifest) -> None:
+        if status != body.get("status", {}):
+            answer = await self._cluster.write_status(HARDWARE_CLASS, body, status)
+            self._store.put(HARDWARE_CLASS, answer)
 
     def _count(self) -> dict[str, Counter[str]]:
         """Return by field of the status how many there are of each class."""

@@ -5,10 +5,15 @@ Preferences, spread and affinity between pods are left out: they move replicas, 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-from scoring_operator.api import HardwareClass, Manifest
+from pydantic import BaseModel, Field, ValidationError
+
+from scoring_operator.api import HardwareClass, Manifest, describe_fields
+from scoring_operator.errors import ModelProblem
 from scoring_operator.quantities import parse_quantity
 
 PODS = "pods"
@@ -27,6 +32,26 @@ class Room:
 
     capacity: int
     nodes: int
+
+
+class Expression(BaseModel):
+    """One expression of a node selector."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: tuple[str, ...] | None = None
+
+
+class Term(BaseModel):
+    """Expressions that a node's labels must all match."""
+
+    expressions: tuple[Expression, ...] | None = Field(None, alias="matchExpressions")
+
+
+class NodeSelector(BaseModel):
+    """Terms of which a node must fulfil one."""
+
+    terms: tuple[Term, ...] = Field(alias="nodeSelectorTerms")
 
 
 @lru_cache(maxsize=4096)
@@ -62,11 +87,15 @@ def sum_by_node(pods: Iterable[Manifest]) -> dict[str, dict[str, float]]:
 
 
 def find_room(hardware: HardwareClass, nodes: Sequence[Manifest], used: Mapping[str, Amounts]) -> Room | None:
-    """Return the room for more replicas of a class; None where it depends on devices that no node counts (resourceClaim)."""
+    """Return the room for more replicas of a class; None where it depends on devices that no node counts (resourceClaim).
+
+    Raises ModelProblem when the class's node affinity is malformed: the API does not look into it.
+    """
     if hardware.spec.resource_claim is not None:
         return None
     asked = find_request(hardware)
-    suitable = [node for node in nodes if suits(node, hardware)]
+    selector = read_required_affinity(hardware)
+    suitable = [node for node in nodes if suits(node, hardware) and fulfils(node, selector)]
     return Room(
         sum(count_fits(node, asked, used.get(node["metadata"]["name"], {})) for node in suitable), len(suitable)
     )
@@ -95,13 +124,12 @@ def count_fits(node: Manifest, asked: Amounts, used: Amounts) -> int:
 
 
 def suits(node: Manifest, hardware: HardwareClass) -> bool:
-    """Tell whether replicas of the class may run on a node, room aside."""
+    """Tell whether replicas of the class may run on a node, room and affinity aside."""
     labels = node["metadata"].get("labels") or {}
     selector = hardware.spec.node_selector or {}
     return (
         is_ready(node)
         and all(labels.get(name) == value for name, value in selector.items())
-        and fulfils_affinity(labels, hardware)
         and all(is_tolerated(taint, hardware) for taint in list_taints(node))
     )
 
@@ -129,27 +157,45 @@ def is_tolerated(taint: Manifest, hardware: HardwareClass) -> bool:
     )
 
 
-def fulfils_affinity(labels: Mapping[str, str], hardware: HardwareClass) -> bool:
-    """Tell whether a node's labels fulfil one of the terms of the class's required node affinity, if it has any."""
+def read_required_affinity(hardware: HardwareClass) -> NodeSelector | None:
+    """Return the class's required node affinity, if it has any; raises ModelProblem InvalidSpec when it is malformed."""
     affinity = hardware.spec.affinity
     required = (affinity.node_affinity or {} if affinity else {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
-        return True
-    return any(
-        all(matches(labels, expression) for expression in term.get("matchExpressions") or [])
-        for term in required.get("nodeSelectorTerms") or []
+        return None
+    try:
+        return NodeSelector.model_validate(required)
+    except ValidationError as error:
+        message = f"HardwareClass {hardware.name}: spec.affinity.nodeAffinity: {describe_fields(error)}."
+        raise ModelProblem("InvalidSpec", message) from error
+
+
+def fulfils(node: Manifest, selector: NodeSelector | None) -> bool:
+    """Tell whether a node's labels fulfil one of the terms of a selector, if there is one."""
+    labels = node["metadata"].get("labels") or {}
+    return selector is None or any(
+        all(matches(labels, expression) for expression in term.expressions or ()) for term in selector.terms
     )
 
 
-def matches(labels: Mapping[str, str], expression: Manifest) -> bool:
+def matches(labels: Mapping[str, str], expression: Expression) -> bool:
     """Tell whether labels match one expression of a node selector."""
-    value, values = labels.get(expression["key"]), expression.get("values") or []
+    value, values = labels.get(expression.key), expression.values or ()
     operators: Mapping[str, Callable[[], bool]] = {
         "In": lambda: value in values,
         "NotIn": lambda: value not in values,
         "Exists": lambda: value is not None,
         "DoesNotExist": lambda: value is None,
-        "Gt": lambda: value is not None and int(value) > int(values[0]),
-        "Lt": lambda: value is not None and int(value) < int(values[0]),
+        "Gt": lambda: compare(value, values) > 0,
+        "Lt": lambda: compare(value, values) < 0,
     }
-    return operators[expression["operator"]]()
+    return operators[expression.operator]()
+
+
+def compare(value: str | None, values: Sequence[str]) -> int:
+    """Return the sign of a label's difference from the one value that it is compared with; 0, as Kubernetes has it, unless both are numbers."""
+    with suppress(ValueError):
+        (limit,) = values
+        difference = int(value or "") - int(limit)
+        return (difference > 0) - (difference < 0)
+    return 0

@@ -3,6 +3,7 @@
 On aiohttp itself rather than the official client, which takes 17 MiB and half a second to import and a thread for each request.
 """
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,15 +14,22 @@ from typing import Any
 import aiohttp
 import orjson
 
-from scoring_operator.api import Manifest
+from scoring_operator.api import Manifest, shorten
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 SILENCE_SECONDS = 300.0
 """A watch that says nothing for so long is taken for dead: the API server sends a bookmark every minute."""
 
+BUSY_ATTEMPTS = 5
+BUSY_SECONDS = 10.0
+"""Longest wait between the attempts of one request, whatever a busy API server asks for."""
+
 JSON = "application/json"
 READ_BYTES = 2**18
+
+MESSAGE_CHARACTERS = 4096
+"""Of an answer: the API server repeats what it refuses, however long it is."""
 
 ERRORS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.BAD_REQUEST: Rejected,
@@ -72,12 +80,17 @@ class Connection:
     ) -> Manifest:
         """Return the answer to a request; raises ClusterError, or the kind of it that the status stands for.
 
+        An API server that is too busy says when to come again; only after some such answers is that an error.
         headers: instead of those that say that JSON is sent and wanted.
         """
-        status, answer = await self._ask(method, path, body, headers or {}, parameters)
-        if status == HTTPStatus.UNAUTHORIZED:
-            self._access = self._log_in()
-            status, answer = await self._ask(method, path, body, headers or {}, parameters)
+        for attempt in range(1, BUSY_ATTEMPTS + 1):
+            status, answer, wait_seconds = await self._ask(method, path, body, headers or {}, parameters)
+            if status == HTTPStatus.UNAUTHORIZED:
+                self._access = self._log_in()
+                status, answer, wait_seconds = await self._ask(method, path, body, headers or {}, parameters)
+            if wait_seconds is None or attempt == BUSY_ATTEMPTS:
+                break
+            await asyncio.sleep(wait_seconds)
         if status >= HTTPStatus.BAD_REQUEST:
             raise translate(method, path, status, answer)
         try:
@@ -107,7 +120,8 @@ class Connection:
 
     async def _ask(
         self, method: str, path: str, body: Manifest | None, headers: Mapping[str, str], parameters: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, float | None]:
+        """Return an answer's status and body, and after how many seconds to ask again, if the API server is too busy."""
         try:
             async with self._session.request(
                 method,
@@ -117,7 +131,7 @@ class Connection:
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
                 **self._describe_access({"Content-Type": JSON, **headers} if body is not None else headers),
             ) as response:
-                return response.status, await response.read()
+                return response.status, await response.read(), read_wait_seconds(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
 
@@ -125,6 +139,14 @@ class Connection:
         access = self._access
         all_headers = {"Accept": JSON, **access.headers, **headers}
         return {"ssl": access.ssl_context, "proxy": access.proxy, "headers": all_headers}
+
+
+def read_wait_seconds(response: aiohttp.ClientResponse) -> float | None:
+    """Return how long an API server that has refused a request unread (429) wishes not to be asked; None when it does not say so."""
+    wait = response.headers.get("Retry-After", "")
+    if response.status != HTTPStatus.TOO_MANY_REQUESTS or not wait.isdecimal():
+        return None
+    return min(float(wait), BUSY_SECONDS)
 
 
 async def split_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
@@ -145,4 +167,4 @@ def translate(method: str, path: str, status: int, answer: bytes) -> ClusterErro
         message = json.loads(answer)["message"]
     except (ValueError, KeyError, TypeError):
         message = "no explanation"
-    return ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {message}")
+    return ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {shorten(str(message), MESSAGE_CHARACTERS)}")

@@ -15,10 +15,7 @@ def choose_hardware(model: ScoringModel, classes: Sequence[Manifest]) -> Hardwar
     Raises ModelProblem HardwareClassNotFound or HardwareClassAmbiguous, naming the classes there are.
     """
     wished = model.spec.hardware_class
-    if wished is not None:
-        found = [body for body in classes if body["metadata"]["name"] == wished]
-    else:
-        found = [body for body in classes if body.get("spec", {}).get("default")]
+    found = [body for body in classes if (is_default(body) if wished is None else body["metadata"]["name"] == wished)]
     if len(found) > 1:
         names = list_names(found)
         raise ModelProblem(
@@ -27,6 +24,12 @@ def choose_hardware(model: ScoringModel, classes: Sequence[Manifest]) -> Hardwar
     if not found:
         raise ModelProblem(NOT_FOUND, describe_missing(wished, list_names(classes)))
     return HardwareClass.parse(found[0])
+
+
+def is_default(body: Manifest) -> bool:
+    """Tell whether a class is marked as default; one whose spec is malformed must not stand in the way of the others."""
+    spec = body.get("spec")
+    return isinstance(spec, dict) and spec.get("default") is True
 
 
 def describe_missing(wished: str | None, names: str) -> str:

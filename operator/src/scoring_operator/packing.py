@@ -5,10 +5,11 @@ import zlib
 import orjson
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import MANAGER, MODEL_LABEL, NODE, POD, Kind
+from scoring_operator.kinds import HARDWARE_CLASS, MANAGER, MODEL_LABEL, NODE, POD, SCORING_MODEL, Kind
 
 COMPRESSION_LEVEL = 1
 
+CONDITION_FIELDS = ("type", "status", "lastTransitionTime")
 OWN_CONTAINER_FIELDS = ("name", "image", "resources")
 ROOM_METADATA_FIELDS = ("name", "namespace", "uid", "resourceVersion", "labels")
 ROOM_SPEC_FIELDS = ("nodeName", "overhead", "taints", "unschedulable")
@@ -25,6 +26,8 @@ def pack(kind: Kind, body: Manifest) -> bytes:
         kept["spec"] = reduce_spec(body.get("spec", {}), OWN_CONTAINER_FIELDS)
     elif kind in {POD, NODE}:
         kept = reduce_to_room(body)
+    elif kind in {SCORING_MODEL, HARDWARE_CLASS} and not is_readable(body.get("status")):
+        kept.pop("status", None)
     return zlib.compress(orjson.dumps(kept), COMPRESSION_LEVEL)
 
 
@@ -32,6 +35,21 @@ def unpack(packed: bytes) -> Manifest:
     """Return a kept object."""
     body: Manifest = orjson.loads(zlib.decompress(packed))
     return body
+
+
+def is_readable(status: object) -> bool:
+    """Tell whether a status of our kinds has what is read of it; any other counts as none and is written anew."""
+    if not isinstance(status, dict):
+        return False
+    conditions = status.get("conditions", [])
+    return (
+        isinstance(status.get("hardwareClass", ""), str)
+        and isinstance(conditions, list)
+        and all(
+            isinstance(one, dict) and all(isinstance(one.get(name), str) for name in CONDITION_FIELDS)
+            for one in conditions
+        )
+    )
 
 
 def reduce_to_room(body: Manifest) -> Manifest:

@@ -62,6 +62,7 @@ class Reconciler:
         self._children = Children(cluster, store)
         self._wake = wake
         self._counts: dict[str, tuple[float, int]] = {}
+        self._told: dict[Key, tuple[str, int]] = {}
         self.rollouts = Rollouts(settings.class_rollout_share)
 
     def join_rollouts(self) -> None:
@@ -80,6 +81,7 @@ class Reconciler:
         body = self._store.get(SCORING_MODEL, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self._children.forget(key)
+            self._told.pop(key, None)
             self._settle(key, is_rolled_out=True)
             return None
         hardware: HardwareClass | None = None
@@ -173,7 +175,10 @@ class Reconciler:
         return judge_scaling(autoscalers, datetime.datetime.now(datetime.UTC))
 
     async def _report(self, observation: Observation) -> None:
-        """Write the status when it differs, and an event when a condition has turned."""
+        """Write the status when it differs, and an event when a condition has turned.
+
+        Raises Conflict when the model is another version meanwhile: a new round looks at that, since a change of metadata alone is no cause for one.
+        """
         body = observation.model
         status = build_status(observation, datetime.datetime.now(datetime.UTC))
         before = body.get("status", {})
@@ -181,11 +186,23 @@ class Reconciler:
             return
         try:
             self._store.put(SCORING_MODEL, await self._cluster.write_status(SCORING_MODEL, body, status))
-        except (Conflict, NotFound):
-            return  # Deleted meanwhile; if another has its name, its own event is on the way.
+        except NotFound:
+            return  # Deleted meanwhile.
+        except Rejected:
+            await self._tell_by_event(body, status)
+            raise
         turned = find_turned(before, status)
         if turned is not None:
             await self._post_event(body, turned)
+
+    async def _tell_by_event(self, body: Manifest, status: Manifest) -> None:
+        """Record once what the status would say of a model that an older schema let in: by a schema that cannot be applied to it none can be written."""
+        metadata = body["metadata"]
+        address = Key(metadata["namespace"], metadata["name"])
+        told = self._told.get(address)
+        if told != (metadata["uid"], metadata["generation"]):
+            self._told[address] = metadata["uid"], metadata["generation"]
+            await self._post_event(body, status["conditions"][0])
 
     async def _report_failure(self, observation: Observation, error: ClusterError) -> None:
         """Write why the API server did not do what was asked, if it takes at least that; what mends itself is not worth a word."""

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scoring_operator.api import Manifest
+from scoring_operator.api import Manifest, shorten
 from scoring_operator.diagnosis import find_condition, find_problem, is_observed
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import MODEL_LABEL
@@ -23,6 +23,9 @@ SCALING_INACTIVE = "ScalingInactive"
 
 NO_REPLICAS = "No replicas, as asked for; scale up to get answers."
 NO_WORK = "No replicas while there is no work; the autoscaler starts one when there is."
+
+MESSAGE_CHARACTERS = 4096
+"""Of a condition: a name that a user has made up, or what the API server says of it, may be of any length, and the CRD has a limit."""
 
 COMPLETE = "NewReplicaSetAvailable"
 """Reason of a Deployment's Progressing condition once the newest template has fully rolled out."""
@@ -182,7 +185,7 @@ def complete_condition(model: Manifest, wished: tuple[str, str, str, str], now: 
         "observedGeneration": model["metadata"]["generation"],
         "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else known["lastTransitionTime"],
         "reason": reason,
-        "message": message,
+        "message": shorten(message, MESSAGE_CHARACTERS),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from scoring_operator.api import HardwareClass, Manifest
 from scoring_operator.capacity import Room, find_room, sum_by_node
+from scoring_operator.errors import ModelProblem
 
 Build = Callable[..., HardwareClass]
 GPU = {"accelerator": {}, "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}
@@ -105,6 +106,8 @@ def test_nodes_that_the_class_may_not_use_do_not_count(
         ("rack", "DoesNotExist", None, True),
         ("generation", "Gt", ["7"], True),
         ("generation", "Lt", ["8"], False),
+        ("pool", "Gt", ["7"], False),
+        ("rack", "Lt", ["7"], False),
     ],
 )
 def test_required_node_affinity_is_heeded(
@@ -114,6 +117,21 @@ def test_required_node_affinity_is_heeded(
     required = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     assert (count(build_class(affinity=affinity), [build_node()]) > 0) is suits
+
+
+@pytest.mark.parametrize(
+    "required",
+    [
+        "yes",
+        {"nodeSelectorTerms": [None]},
+        {"nodeSelectorTerms": [{"matchExpressions": [{"operator": "In"}]}]},
+        {"nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "Near"}]}]},
+    ],
+)
+def test_malformed_node_affinity_is_a_problem_of_the_class(build_class: Build, required: object) -> None:
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    with pytest.raises(ModelProblem, match=r"spec\.affinity\.nodeAffinity"):
+        find_room(build_class(affinity=affinity), [build_node()], {})
 
 
 def test_nothing_is_told_of_devices_that_no_node_counts(build_class: Build) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 from aiohttp import web
@@ -66,6 +66,24 @@ def test_access_is_found_anew_once_it_is_refused() -> None:
 
     asyncio.run(ask())
     assert seen == ["old", "new", "new"]
+
+
+@pytest.mark.parametrize(("refusals", "is_answered"), [(4, True), (5, False)])
+def test_busy_server_is_asked_again_when_it_says_so_and_not_for_ever(refusals: int, is_answered: bool) -> None:
+    asked: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        is_busy = len(asked) <= refusals
+        return web.json_response({}, status=429 if is_busy else 200, headers={"Retry-After": "0"} if is_busy else {})
+
+    async def ask() -> None:
+        async with connect(handle) as connection:
+            await connection.request("GET", "/")
+
+    with nullcontext() if is_answered else pytest.raises(ClusterError, match="429"):
+        asyncio.run(ask())
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize("answer", [web.Response, None])

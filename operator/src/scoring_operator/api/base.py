@@ -138,8 +138,17 @@ class ApiObject(BaseModel):
             ) from error
 
 
+FIELD_CHARACTERS = 100
+
+
 def describe_fields(error: ValidationError) -> str:
     """Return one line that names each field at fault and what is wrong with it; values are left out, as they may be secret."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_url=False)
+        f"{'.'.join(shorten(str(part), FIELD_CHARACTERS) for part in item['loc'])}: {item['msg']}"
+        for item in error.errors(include_url=False)
     )
+
+
+def shorten(text: str, characters: int) -> str:
+    """Return the beginning of a text that is longer than so many characters."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

@@ -1,12 +1,15 @@
 """spec.model of a ScoringModel: where the artifact is, and how it is known to be the right one."""
 
 import re
+from contextlib import suppress
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from scoring_operator.api.base import ApiModel, TextRule, cel, validated
 
+HOST_INVALID = "uri must name a host, and after a : a port number, as in https://models.example.com:8443/faq.tar"
 URI_RULES = (
     TextRule(
         "^(file:///[^?#]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^?#]+|https://[^/]+/.+)$",
@@ -14,6 +17,7 @@ URI_RULES = (
     ),
     TextRule("^https://[^/]*@", "uri must not hold a user or a password", is_forbidden=True),
     TextRule("(^|/)[.][.](/|$)", "uri must not hold .. as a path segment", is_forbidden=True),
+    TextRule("^(file:|pvc:|https://([^]/:?#@[]+|[^]A-Za-z0-9:/?#@][0-9A-Fa-f:.]+])(:[0-9]{1,5})?/)", HOST_INVALID),
 )
 DIGEST_RULE = TextRule(
     "^sha256:[0-9a-f]{64}$",
@@ -82,7 +86,10 @@ class ModelSource(ApiModel):
         """Return the URI if all rules hold for it."""
         for rule in URI_RULES:
             rule.check(uri)
-        return uri
+        with suppress(ValueError):
+            urlsplit(uri).port  # noqa: B018 (reading it checks the address and the port)
+            return uri
+        raise ValueError(HOST_INVALID)
 
     @field_validator("digest")
     @classmethod
