@@ -48,7 +48,7 @@ integration: .venv/installed ## Integration tests: a real API server with KWOK's
 e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real node (root)
 	.venv/bin/pytest tests/e2e
 
-scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus on fake nodes; builds them once (not part of test)
+scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)

@@ -33,6 +33,9 @@ CNI_PLUGINS = ("bridge", "host-local", "portmap", "loopback")
 BUSYBOX = Path("/bin/busybox")
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 NEEDED_GIBIBYTES = {"none": 2, "real": 20}
+MENDING_GIBIBYTES = 2
+"""For a cluster that is there: what the others are for, its images, may lie on the disk already."""
+
 GIBIBYTE = 1 << 30
 OTHER_NODES = ("kubelet", "kube-proxy", "k3s", "rke2", "k0s")
 
@@ -87,7 +90,7 @@ def find_problems(cluster: Cluster, record: Record) -> list[str]:
     if platform.system() != "Linux":
         return [f"this is {platform.system()}: the local cluster needs Linux; use `--provider kind` elsewhere"]
     problems = _package_problems(record.node) + program_problems(needed_programs(record))
-    problems += _disk_problems(cluster, record.node) + _port_problems(cluster, record)
+    problems += _disk_problems(cluster, record) + _port_problems(cluster, record)
     return problems + (_node_problems(cluster) if record.node == "real" else [])
 
 
@@ -110,13 +113,14 @@ def _package_problems(node: NodeKind) -> list[str]:
     return [f"missing packages: as root, `apt-get install {' '.join(packages)}` (other systems name them alike)"]
 
 
-def _disk_problems(cluster: Cluster, node: NodeKind) -> list[str]:
-    folders = {cache_folder(), state_folder()} | ({cluster.data_folder} if node == "real" else set())
+def _disk_problems(cluster: Cluster, record: Record) -> list[str]:
+    folders = {cache_folder(), state_folder()} | ({cluster.data_folder} if record.node == "real" else set())
+    needed_gibibytes = MENDING_GIBIBYTES if record.created else NEEDED_GIBIBYTES[record.node]
     problems = []
     for folder in sorted(folders):
         free = shutil.disk_usage(_existing_parent(folder)).free
-        if free < NEEDED_GIBIBYTES[node] * GIBIBYTE:
-            needed = f"{NEEDED_GIBIBYTES[node]} GiB must be free at {folder}"
+        if free < needed_gibibytes * GIBIBYTE:
+            needed = f"{needed_gibibytes} GiB must be free at {folder}"
             problems.append(f"{needed}, {free / GIBIBYTE:.1f} GiB are: make room")
     return problems
 

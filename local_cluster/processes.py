@@ -75,9 +75,11 @@ def all_processes() -> list[Process]:
 
 
 def find_processes(cluster: Cluster, programs: Iterable[str] = PROGRAMS) -> list[Process]:
-    """The running processes of a cluster, in the order of their numbers."""
+    """The running processes of a cluster, in the order in which they were started: a parent before its children."""
     wanted = set(programs)
-    return [process for process in all_processes() if process.program in wanted and is_part_of(process, cluster)]
+    found = [process for process in all_processes() if process.program in wanted and is_part_of(process, cluster)]
+    # Not by their numbers, which begin anew after the highest one.
+    return sorted(found, key=lambda process: (process.started_ticks, process.pid))
 
 
 def start_process(arguments: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> int:

@@ -61,6 +61,7 @@ def render_configuration(folder: Path, kubeconfig: Path) -> dict[str, Any]:
                 "target_label": "__address__",
             },
             _copy("__meta_kubernetes_namespace", "namespace"),
+            _copy("__meta_kubernetes_pod_label_scoring_dev_model", "scoring_model"),
             _copy("__meta_kubernetes_pod_name", "pod"),
             {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"},
         ],

@@ -1,20 +1,15 @@
-"""A FAQ model through its life in real pods: scaling by hand and by load, deaths of pods and operator, edits, deletion."""
+"""A FAQ model through its life in real pods: scaling by hand and by load, deaths of pods, edits, deletion."""
 
-import json
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 
-from endpoints import ask, find_address, is_reachable, post_for
-from kubectl import Kubectl, KubectlError
-from local_clusters import run_local_cluster
+from endpoints import ask, find_address, post_for
+from kubectl import Kubectl
+from replicas import list_pods, read_variable, wait_for_replicas, watch_readiness
 from scoring_models import ScoringModels
 from waiting import wait_for
 
@@ -30,37 +25,6 @@ def faq(models: ScoringModels) -> Iterator[str]:
     models.wait_until_ready("lived", timeout_seconds=180)
     yield "lived"
     models.kubectl("delete", "scoringmodel", "lived", "--ignore-not-found")
-
-
-def wait_for_replicas(models: ScoringModels, name: str, count: int, timeout_seconds: float = 120) -> None:
-    """Wait until a model is ready with that many replicas."""
-    message = f"{count} of {count} replicas ready."
-    wait_for(lambda: models.find_ready(name).get("message") == message, message, timeout_seconds)
-
-
-@contextmanager
-def watch_readiness(models: ScoringModels, name: str) -> Iterator[list[str]]:
-    """Yield a list that fills with the statuses of Ready, while the context lasts."""
-    seen: list[str] = []
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.is_set():
-            seen.append(str(models.find_ready(name).get("status")))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        watcher.join()
-
-
-def list_pods(models: ScoringModels, name: str) -> set[str]:
-    """Return the names of a model's pods that are not on their way out."""
-    pods = models.kubectl.list("pods", "-l", f"scoring.dev/model={name}")
-    return {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
 
 
 def test_killed_pod_of_two_comes_back_with_the_model_ready_throughout(models: ScoringModels, faq: str) -> None:
@@ -80,40 +44,6 @@ def test_killed_only_pod_is_told_and_comes_back(models: ScoringModels, faq: str)
     models.kubectl("delete", "pod", *victim, "--grace-period=0", "--force")
     models.wait_for_reason("ReplicasUnavailable", faq)
     wait_for_replicas(models, faq, 1)
-    assert ask(models.kubectl, faq, QUESTION)
-
-
-def test_killed_operator_comes_back_and_makes_good_what_it_missed(
-    models: ScoringModels, faq: str, operator: Kubectl
-) -> None:
-    before = models.kubectl.get("scoringmodel", faq)["status"]
-    with watch_readiness(models, faq) as seen:
-        operator("delete", "pod", "-l", "app.kubernetes.io/name=scoring-operator", "--grace-period=0", "--force")
-        models.kubectl("set", "env", f"deployment/{faq}", "SCORING_MODEL_NAME=edited")
-        wait_for(lambda: read_variable(models, faq, "SCORING_MODEL_NAME") == faq, "the edit to be put back", 120)
-        wait_for_replicas(models, faq, 1)
-    assert "False" not in seen
-    after = models.kubectl.get("scoringmodel", faq)["status"]
-    assert (after["readyReplicas"], after["url"]) == (before["readyReplicas"], before["url"])
-    assert ask(models.kubectl, faq, QUESTION)
-
-
-def test_operator_cut_off_from_the_api_server_catches_up(models: ScoringModels, faq: str) -> None:
-    parts = json.loads(run_local_cluster("status", "--output", "json"))["parts"]
-    (forwarder,) = (part["pid"] for part in parts if part["name"] == "API server for pods")
-    connections = Path(f"/proc/{forwarder}/task/{forwarder}/children").read_text().split()
-    for process in (forwarder, *map(int, connections)):
-        os.kill(process, signal.SIGKILL)
-    try:
-        models.kubectl("set", "env", f"deployment/{faq}", "SCORING_MODEL_NAME=edited")
-        models.kubectl("delete", "service", faq)
-        assert read_variable(models, faq, "SCORING_MODEL_NAME") == "edited"
-    finally:
-        run_local_cluster("up")
-    wait_for(lambda: read_variable(models, faq, "SCORING_MODEL_NAME") == faq, "the edit to be put back", 180)
-    wait_for(lambda: models.kubectl.find("service", faq), "the Service")
-    wait_for_replicas(models, faq, 1)
-    wait_for(lambda: is_reachable(models.kubectl, faq), "the new Service to lead to the replica")
     assert ask(models.kubectl, faq, QUESTION)
 
 
@@ -138,12 +68,6 @@ def test_full_queue_refuses_politely_and_loses_nothing_it_took(models: ScoringMo
     (pod,) = models.kubectl.list("pods", "-l", "scoring.dev/model=flooded")
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     models.kubectl("delete", "scoringmodel", "flooded")
-
-
-def read_variable(models: ScoringModels, name: str, variable: str) -> str | None:
-    """Return the value of a variable in a model's Deployment."""
-    container = models.kubectl.get("deployment", name)["spec"]["template"]["spec"]["containers"][0]
-    return {item["name"]: item.get("value") for item in container["env"]}.get(variable)
 
 
 def test_rolling_update_is_not_ready_before_its_end_and_drops_no_request(models: ScoringModels, faq: str) -> None:
@@ -220,39 +144,13 @@ def read_utilisation(models: ScoringModels, name: str) -> int | None:
 
 
 def test_deletion_leaves_nothing(models: ScoringModels, faq: str) -> None:
+    models.apply(faq, model=FAQ, hardwareClass="e2e-small", replicas=2, network={})
+    wait_for_replicas(models, faq, 2)
+    assert all(models.kubectl.find(kind, faq) for kind in ("networkpolicy", "poddisruptionbudget", "serviceaccount"))
     models.kubectl("delete", "scoringmodel", faq, "--timeout=10s")
-    kinds = "deployments,services,horizontalpodautoscalers,replicasets,pods"
+    kinds = "deployments,services,serviceaccounts,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers,replicasets,pods"
     wait_for(
         lambda: models.kubectl("get", kinds, "-l", f"scoring.dev/model={faq}", "-o", "name") == "",
         "the children to go",
         120,
     )
-
-
-def test_operator_may_not_read_secrets_nor_more_than_it_needs(operator: Kubectl) -> None:
-    account = f"--as=system:serviceaccount:{operator.namespace}:scoring-operator"
-
-    def may(verb: str, kind: str) -> bool:
-        try:
-            return operator("auth", "can-i", verb, kind, "--all-namespaces", account).strip() == "yes"
-        except KubectlError:
-            return False
-
-    forbidden = [
-        ("get", "secrets"),
-        ("list", "secrets"),
-        ("watch", "secrets"),
-        ("delete", "deployments.apps"),
-        ("create", "pods"),
-        ("update", "nodes"),
-        ("update", "leases.coordination.k8s.io"),  # in all namespaces
-    ]
-    assert not [pair for pair in forbidden if may(*pair)]
-    assert may("patch", "deployments.apps")
-
-
-def test_operator_runs_under_the_restricted_standard_and_logs_json(operator: Kubectl) -> None:
-    label = ("label", "--dry-run=server", "--overwrite", "namespace", operator.namespace)
-    assert operator.read_warnings(*label, "pod-security.kubernetes.io/enforce=restricted") == ""
-    logs = operator("logs", "deployment/scoring-operator", "--tail=50")
-    assert all(json.loads(line) for line in logs.splitlines() if line)

@@ -1,6 +1,7 @@
 """A real API server with KWOK's fake nodes, and what scales on it: KEDA, Karpenter and Prometheus, as add-ons of `local_cluster`.
 
 The cluster is named `scaling`; SCORING_TEST_KUBECONFIG names another one instead, a local one with the same add-ons.
+test_real_load.py has a real node, and a cluster of its own.
 """
 
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubectl import Kubectl
-from local_clusters import ROOT, open_cluster, run_local_cluster
+from local_clusters import ROOT, find_prometheus, open_cluster
 from measured_values import MeasuredValue
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels, open_namespace
@@ -59,9 +60,7 @@ def waiting() -> Iterator[MeasuredValue]:
 @pytest.fixture(scope="session")
 def prometheus(kubectl: Kubectl) -> str:
     """Return the address of the cluster's Prometheus."""
-    status = json.loads(run_local_cluster("status", "--name", kubectl.kubeconfig.parent.name, "--output", "json"))
-    address = next(part["address"] for part in status["parts"] if part["name"] == "prometheus")
-    return f"http://{address}"
+    return f"http://{find_prometheus(kubectl.kubeconfig.parent.name)}"
 
 
 @pytest.fixture

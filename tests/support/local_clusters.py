@@ -1,5 +1,6 @@
 """The local cluster's program, as tests use it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -35,3 +36,10 @@ def open_cluster(name: str, node: str, *addons: str) -> Kubectl:
     run_local_cluster("up", "--name", name, "--node", node, *wanted)
     kubeconfig = run_local_cluster("kubeconfig", "--name", name)
     return Kubectl(run_local_cluster("program", "kubectl"), Path(kubeconfig))
+
+
+def find_prometheus(name: str) -> str:
+    """Return host and port of the Prometheus of a local cluster."""
+    parts = json.loads(run_local_cluster("status", "--name", name, "--output", "json"))["parts"]
+    address: str = next(part["address"] for part in parts if part["name"] == "prometheus")
+    return address

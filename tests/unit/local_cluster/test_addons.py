@@ -4,8 +4,10 @@ import base64
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from local_cluster import definitions
 from local_cluster.addresses import BRIDGE_ADDRESS, LOOPBACK
@@ -49,6 +51,21 @@ def test_prometheus_asks_pods_of_this_machine_that_ask_for_it(tmp_path: Path) ->
     asked = [address for address in (BRIDGE_ADDRESS, LOOPBACK, "10.0.0.7") if re.fullmatch(POD_ADDRESSES, address)]
     assert asked == [BRIDGE_ADDRESS, LOOPBACK]
     assert files["file_sd_configs"] == [{"files": [f"{tmp_path}/targets/*.json"]}]
+
+
+def test_prometheus_names_a_models_pods_as_the_documented_configuration_does(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "autoscaling.md").read_text()
+    block = re.search(r"```yaml\n(scrape_configs:.*?)```", text, re.DOTALL)
+    assert block is not None
+    [documented] = yaml.safe_load(block[1])["scrape_configs"]
+    pods, _ = render_configuration(tmp_path, tmp_path / "kubeconfig")["scrape_configs"]
+    assert read_targets(documented) == read_targets(pods)
+
+
+def read_targets(job: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what each label of a scraped series is read from."""
+    rules = [rule for rule in job["relabel_configs"] if "target_label" in rule]
+    return {rule["target_label"]: rule["source_labels"] for rule in rules if rule["target_label"] != "__metrics_path__"}
 
 
 @pytest.fixture

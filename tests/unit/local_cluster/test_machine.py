@@ -37,6 +37,15 @@ def test_all_problems_are_told_at_once(cluster: Cluster, monkeypatch: pytest.Mon
     assert "--node none" in problems
 
 
+def test_cluster_that_is_there_needs_little_room_to_be_mended(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, 3 << 30))
+    assert "GiB must be free" in "\n".join(find_problems(cluster, Record(node="real")))
+    assert "GiB must be free" not in "\n".join(find_problems(cluster, Record(node="real", created=True)))
+
+
 def test_missing_packages_are_no_problem_where_they_can_be_installed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

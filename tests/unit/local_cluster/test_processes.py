@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cluster import processes
 from local_cluster.errors import NotHealthy
 from local_cluster.processes import (
     Process,
@@ -88,6 +89,15 @@ def test_process_is_found_and_ended_even_when_it_ignores_the_request(cluster: Cl
     assert [seen.pid for seen in found] == [fake_etcd]
     assert stop_process(found[0], 0.2)
     assert find_processes(cluster) == []
+
+
+def test_oldest_process_is_found_first_when_numbers_have_begun_anew(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("/usr/bin/socat", "-lf", f"{cluster.folder}/node/logs/forwarder.log")
+    parent, child = Process(32000, 1, arguments), Process(300, 2, arguments)
+    monkeypatch.setattr(processes, "all_processes", lambda: [child, parent])
+    assert find_processes(cluster) == [parent, child]
 
 
 def test_process_lives_on_when_only_its_number_matches() -> None:
