@@ -138,6 +138,11 @@ def test_scale_subresource_sets_the_replicas(models: ScoringModels) -> None:
     assert models.kubectl.get("scoringmodel", "scaled")["spec"]["replicas"] == 4
 
 
+def test_sample_classes_are_accepted(kubectl: Kubectl) -> None:
+    sample = ROOT / "samples" / "platform" / "hardwareclasses.yaml"
+    assert kubectl("apply", "--dry-run=server", "-f", str(sample)).count("created") == sample.read_text().count("kind:")
+
+
 @pytest.mark.parametrize(
     "sample", sorted(ROOT.glob("samples/*/scoringmodel*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}"
 )
