@@ -33,7 +33,8 @@ def install(kubectl: Kubectl, tmp_path: Path) -> Iterator[Install]:
 
     yield apply
     for file in files:
-        kubectl("delete", "--ignore-not-found", "-f", str(file))
+        # The API server may take minutes to finish a CRD that it has hardly begun to serve.
+        kubectl("delete", "--ignore-not-found", "--wait=false", "-f", str(file))
 
 
 def test_model_that_needs_keda_serves_without_it_and_is_scaled_once_it_is_installed(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from scoring_operator.api import Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
 from scoring_operator.differences import Difference, find_differences
-from scoring_operator.errors import Conflict, ModelProblem
+from scoring_operator.errors import Conflict, ModelProblem, NotFound
 from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, SCORING_MODEL, Key, Kind
 from scoring_operator.packing import owns_replicas
 from scoring_operator.store import Store
@@ -38,7 +38,7 @@ class Children:
         gone = [await self._remove(kind, model) for kind, wished in rendered.items() if wished is None]
         wishes = {kind: wished for kind, wished in rendered.items() if wished and self._store.is_served(kind)}
         results = await asyncio.gather(
-            *(self._apply(kind, key, model, wished) for kind, wished in wishes.items()), return_exceptions=True
+            *(self._apply_served(kind, key, model, wished) for kind, wished in wishes.items()), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
@@ -75,6 +75,16 @@ class Children:
         await self._cluster.delete(kind, live)
         self._store.remove(kind, live)
         return True
+
+    async def _apply_served(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
+        """Write a child if it differs; one whose optional kind is on its way out is left, as the model is without it soon."""
+        try:
+            return await self._apply(kind, key, model, wished)
+        except NotFound as error:
+            if not kind.is_optional:
+                raise
+            logger.info("%s %s not applied, its kind goes: %s", kind.name, key, error)
+            return False
 
     async def _apply(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
         """Write a child if it differs; return whether it did. Raises ModelProblem when its name is taken."""

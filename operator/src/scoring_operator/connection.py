@@ -35,6 +35,8 @@ ERRORS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.BAD_REQUEST: Rejected,
     HTTPStatus.FORBIDDEN: Rejected,
     HTTPStatus.NOT_FOUND: NotFound,
+    # What the API server answers to the making of an object whose CRD is being deleted.
+    HTTPStatus.METHOD_NOT_ALLOWED: NotFound,
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Expired,
     HTTPStatus.UNPROCESSABLE_ENTITY: Rejected,

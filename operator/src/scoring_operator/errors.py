@@ -3,7 +3,7 @@
 ScoringOperatorError
 ├── ModelProblem           a ScoringModel cannot be served as written; becomes its Ready condition
 └── ClusterError           the API server refused or could not be reached; the reconcile is tried again
-    ├── NotFound           404
+    ├── NotFound           404, or 405: the kind is on its way out
     ├── Conflict           409
     ├── Expired            410: the version that was asked for is too old
     ├── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
@@ -39,7 +39,7 @@ class ClusterError(ScoringOperatorError):
 
 
 class NotFound(ClusterError):
-    """The object, or its kind, does not exist."""
+    """The object, or its kind, does not exist (any more)."""
 
 
 class Conflict(ClusterError):
