@@ -17,7 +17,6 @@ from scoring_operator.errors import ModelProblem
 from scoring_operator.quantities import parse_quantity
 
 PODS = "pods"
-HOSTNAME_LABEL = "kubernetes.io/hostname"
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 BLOCKING_EFFECTS = {"NoSchedule", "NoExecute"}
 FINISHED = {"Succeeded", "Failed"}

@@ -1,7 +1,6 @@
 """spec.model of a ScoringModel: where the artifact is, and how it is known to be the right one."""
 
 import re
-from contextlib import suppress
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -38,6 +37,14 @@ DIGEST_REQUIRED_BY_FORMAT = (
     "set digest to sha256:<what sha256sum prints>"
 )
 Format = Literal["sklearn", "torch", "tensorflow", "keras", "onnx", "mlflow", "python"]
+
+
+def has_valid_address(uri: str) -> bool:
+    """Tell whether host and port can be read from a URI; one without any, such as file:///m, has nothing wrong."""
+    try:
+        return urlsplit(uri).port != 0
+    except ValueError:
+        return False
 
 
 class ModelSource(ApiModel):
@@ -86,10 +93,9 @@ class ModelSource(ApiModel):
         """Return the URI if all rules hold for it."""
         for rule in URI_RULES:
             rule.check(uri)
-        with suppress(ValueError):
-            urlsplit(uri).port  # noqa: B018 (reading it checks the address and the port)
-            return uri
-        raise ValueError(HOST_INVALID)
+        if not has_valid_address(uri):
+            raise ValueError(HOST_INVALID)
+        return uri
 
     @field_validator("digest")
     @classmethod
