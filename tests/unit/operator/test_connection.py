@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 import pytest
@@ -10,31 +10,23 @@ from aiohttp import web
 
 from scoring_operator.connection import Access, Connection, translate
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
-
-Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from web_servers import Handle, serve
 
 
 @asynccontextmanager
 async def connect(handle: Handle, tokens: list[str] | None = None) -> AsyncIterator[Connection]:
     """Yield a connection to a server that answers by `handle`; each log-in takes the next token."""
     waiting = iter(tokens or ["token"])
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0]
+    async with serve(handle) as url:
 
-    def log_in() -> Access:
-        return Access(f"http://{host}:{port}", ssl.create_default_context(), {"Authorization": next(waiting)})
+        def log_in() -> Access:
+            return Access(url, ssl.create_default_context(), {"Authorization": next(waiting)})
 
-    connection = Connection(log_in)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-        await runner.cleanup()
+        connection = Connection(log_in)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
 def test_request_carries_body_type_and_parameters() -> None:

@@ -12,6 +12,7 @@ from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError, NotLeading
 from scoring_operator.kinds import SCORING_MODEL, SERVICE, Scope
+from web_servers import serve
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,7 +24,7 @@ BODY: Manifest = {
 
 
 @asynccontextmanager
-async def serve(check_may_write: Callable[[], None]) -> AsyncIterator[tuple[Cluster, list[str]]]:
+async def open_fenced(check_may_write: Callable[[], None]) -> AsyncIterator[tuple[Cluster, list[str]]]:
     """Yield a fenced connection, and the methods of the requests that have arrived."""
     arrived: list[str] = []
 
@@ -32,19 +33,13 @@ async def serve(check_may_write: Callable[[], None]) -> AsyncIterator[tuple[Clus
         await request.read()
         return web.json_response({})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    access = Access(f"http://127.0.0.1:{runner.addresses[0][1]}", ssl.create_default_context())
-    cluster = await Cluster.connect(lambda: access, Scope(), check_may_write)
-    try:
-        yield cluster, arrived
-    finally:
-        await cluster.close()
-        await runner.cleanup()
+    async with serve(answer) as url:
+        access = Access(url, ssl.create_default_context())
+        cluster = await Cluster.connect(lambda: access, Scope(), check_may_write)
+        try:
+            yield cluster, arrived
+        finally:
+            await cluster.close()
 
 
 async def write_all(cluster: Cluster) -> list[type[Exception] | None]:
@@ -70,7 +65,7 @@ async def write_all(cluster: Cluster) -> list[type[Exception] | None]:
 
 
 async def test_leader_writes() -> None:
-    async with serve(lambda: None) as (cluster, arrived):
+    async with open_fenced(lambda: None) as (cluster, arrived):
         assert await write_all(cluster) == [None] * 7
         assert arrived == ["PATCH", "PATCH", "POST", "PUT", "DELETE", "PATCH", "POST"]
 
@@ -79,7 +74,7 @@ async def test_follower_reads_and_does_not_write() -> None:
     def refuse() -> None:
         raise NotLeading("not now")
 
-    async with serve(refuse) as (cluster, arrived):
+    async with open_fenced(refuse) as (cluster, arrived):
         assert await write_all(cluster) == [NotLeading] * 7
         assert await cluster.get(SERVICE, "team", "faq") == {}
         assert arrived == ["GET"]
@@ -93,7 +88,7 @@ async def test_write_that_was_held_up_on_its_way_is_not_sent() -> None:
         if len(asked) % 2 == 0:
             raise NotLeading("not any more")
 
-    async with serve(refuse_the_second_time) as (cluster, arrived):
+    async with open_fenced(refuse_the_second_time) as (cluster, arrived):
         assert await write_all(cluster) == [ClusterError] * 7
         assert len(asked) == 14
         assert arrived == []
