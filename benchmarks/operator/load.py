@@ -23,7 +23,7 @@ def name_models(count: int, first: int = 0) -> list[str]:
 
 
 def build_model(name: str) -> Manifest:
-    """Return an ordinary ScoringModel with autoscaling, and thus with a ServiceAccount, a Deployment, a Service and an autoscaler."""
+    """Return an ordinary ScoringModel with autoscaling, and thus with a Deployment, a Service and an autoscaler."""
     return {
         "apiVersion": "scoring.dev/v1beta1",
         "kind": "ScoringModel",
@@ -64,8 +64,6 @@ def render_orphans(name: str, settings: Settings) -> Iterator[tuple[Kind, Manife
     """Yield a model's children without their owner, which the garbage collector would look for in vain."""
     body = build_model(name)
     body["metadata"]["uid"] = "none"
-    # The floor is three children; the account of the namespace does without a fourth.
-    body["spec"]["runtime"] = {"serviceAccountName": "default"}
     hardware = HardwareClass.parse({**CLASS, "metadata": {**CLASS["metadata"], "uid": "none"}})
     for kind, child in render_children(ScoringModel.parse(body), hardware, settings).items():
         if kind in _PATHS and child is not None:

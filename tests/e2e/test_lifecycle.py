@@ -144,7 +144,7 @@ def read_utilisation(models: ScoringModels, name: str) -> int | None:
 
 
 def test_deletion_leaves_nothing(models: ScoringModels, faq: str) -> None:
-    models.apply(faq, model=FAQ, hardwareClass="e2e-small", replicas=2, network={})
+    models.apply(faq, model=FAQ, hardwareClass="e2e-small", replicas=2, network={}, runtime={"serviceAccount": {}})
     wait_for_replicas(models, faq, 2)
     assert all(models.kubectl.find(kind, faq) for kind in ("networkpolicy", "poddisruptionbudget", "serviceaccount"))
     models.kubectl("delete", "scoringmodel", faq, "--timeout=10s")

@@ -18,7 +18,7 @@ MODELS = 100
 KILLS = 15
 SEED = 20261126
 READY_SECONDS = 300.0
-CHILDREN = ("serviceaccount", "deployment", "service")
+CHILDREN = ("deployment", "service")
 OURS = "app.kubernetes.io/managed-by=scoring-operator"
 
 

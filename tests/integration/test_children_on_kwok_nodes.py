@@ -13,18 +13,34 @@ def find_spec(models: ScoringModels, kind: str) -> Manifest | None:
     return None if found is None else found["spec"]
 
 
-def test_pods_run_as_the_models_own_account_without_a_token(models: ScoringModels) -> None:
+def read_account(models: ScoringModels) -> str:
+    """Return the account of the model's pod, which must not hold its token."""
+    (pod,) = [
+        body
+        for body in models.kubectl.list("pods", "-l", "scoring.dev/model=faq")
+        if "deletionTimestamp" not in body["metadata"]
+    ]
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert not [volume for volume in pod["spec"]["volumes"] if "projected" in volume]
+    return str(pod["spec"]["serviceAccountName"])
+
+
+def test_pods_run_as_the_default_account_unless_the_model_asks_for_its_own(models: ScoringModels) -> None:
     models.apply()
+    models.wait_until_ready()
+    assert read_account(models) == "default"
+    assert models.kubectl.find("serviceaccount", "faq") is None
+    models.apply(runtime={"serviceAccount": {"annotations": {"example.com/role": "reader"}}})
+    wait_for(lambda: models.kubectl.find("serviceaccount", "faq"), "the model's own account")
     models.wait_until_ready()
     account = models.kubectl.get("serviceaccount", "faq")
     assert account["automountServiceAccountToken"] is False
-    (pod,) = models.kubectl.list("pods", "-l", "scoring.dev/model=faq")
-    assert (pod["spec"]["serviceAccountName"], pod["spec"]["automountServiceAccountToken"]) == ("faq", False)
-    assert not [volume for volume in pod["spec"]["volumes"] if "projected" in volume]
+    assert account["metadata"]["annotations"]["example.com/role"] == "reader"
+    wait_for(lambda: read_account(models) == "faq", "the pod to run as it")
 
 
 def test_account_that_the_model_names_takes_the_place_of_its_own(models: ScoringModels) -> None:
-    models.apply()
+    models.apply(runtime={"serviceAccount": {}})
     models.wait_until_ready()
     models.kubectl("create", "serviceaccount", "known-to-the-cloud")
     models.apply(runtime={"serviceAccountName": "known-to-the-cloud"})

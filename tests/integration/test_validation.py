@@ -90,6 +90,10 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             {"runtime": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}}}},
             "requests must not be above limits",
         ),
+        (
+            {"runtime": {"serviceAccount": {}, "serviceAccountName": "faq"}},
+            "spec.runtime: Invalid value: serviceAccount and serviceAccountName exclude each other",
+        ),
         ({"runtime": {"resources": {"limits": {"memory": "4 GB"}}}}, "spec.runtime.resources.limits.memory"),
     ],
 )

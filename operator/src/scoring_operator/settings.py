@@ -48,6 +48,13 @@ class Settings(BaseSettings):
             "DNS and their artifact's host."
         ),
     )
+    service_accounts: Literal["requested", "always"] = Field(
+        "requested",
+        description=(
+            "requested: a ServiceAccount for models with spec.runtime.serviceAccount; the pods of the others run as their namespace's "
+            "default one. always: for all models that name no existing one."
+        ),
+    )
     service_monitors: bool = Field(
         True, description="Make a ServiceMonitor for each model where the cluster has that kind."
     )

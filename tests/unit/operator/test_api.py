@@ -164,6 +164,10 @@ def test_api_objects_cannot_be_changed_once_parsed(build_model: Callable[..., Sc
             {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "file:///other"}]}},
             "this variable follows from other fields",
         ),
+        (
+            {"runtime": {"serviceAccount": {}, "serviceAccountName": "faq"}},
+            "serviceAccount and serviceAccountName exclude each other",
+        ),
         ({"runtime": {"resources": {"limits": {"cpu": "lots"}}}}, "must be a quantity such as 2, 500m or 4Gi"),
         ({"runtime": {"resources": {"limits": {"cpu": "1e1000000"}}}}, "must be a quantity such as 2, 500m or 4Gi"),
         (

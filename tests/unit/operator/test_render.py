@@ -10,7 +10,7 @@ import yaml
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
-from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE
+from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT
 from scoring_operator.render import render_children
 from scoring_operator.settings import Settings
 
@@ -127,6 +127,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "replicas": 3,
             "endpoint": {"type": "LoadBalancer"},
             "runtime": {
+                "serviceAccount": {"annotations": {"example.com/role": "reader"}},
                 "image": "registry.example.com/team/runtime:7",
                 "env": [{"name": "SCORING_MAX_QUEUE", "value": "16"}, {"name": "EMPTY"}],
                 "resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "3500m"}},
@@ -346,6 +347,20 @@ def test_network_policy_of_every_model_when_the_operator_is_set_so(
     assert policy is not None
     ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
     assert (policy["spec"]["policyTypes"], policy["spec"]["egress"]) == (["Egress"], [{"ports": ports}])
+
+
+def test_service_account_of_every_model_that_names_none_when_the_operator_is_set_so(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    def find_accounts(settings: Settings, **spec: Any) -> tuple[bool, str]:
+        children = render_children(build_model(**spec), build_class(), settings)
+        pod = (children[DEPLOYMENT] or {})["spec"]["template"]["spec"]
+        return children[SERVICE_ACCOUNT] is not None, pod["serviceAccountName"]
+
+    always = settings.model_copy(update={"service_accounts": "always"})
+    assert find_accounts(settings) == (False, "default")
+    assert find_accounts(always) == (True, build_model().name)
+    assert find_accounts(always, runtime={"serviceAccountName": "mine"}) == (False, "mine")
 
 
 def test_disruption_budget_only_for_models_that_ask_for_several_replicas(

@@ -145,7 +145,7 @@ def test_children_are_owned_named_and_labelled_alike(
 ) -> None:
     model = build_model(**spec)
     bodies = [body for body in render_children(model, build_class(**hardware), settings).values() if body is not None]
-    assert {"ServiceAccount", "Deployment", "Service"} <= {body["kind"] for body in bodies}
+    assert {"Deployment", "Service"} <= {body["kind"] for body in bodies}
     assert ("autoscaling" in spec) == any(body["kind"] == "HorizontalPodAutoscaler" for body in bodies)
     for body in bodies:
         metadata = body["metadata"]

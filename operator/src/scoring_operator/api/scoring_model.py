@@ -1,14 +1,16 @@
 """ScoringModel: the model, its hardware, its replicas and its endpoint; and its status."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from scoring_operator.api.autoscaling import Autoscaling
 from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, TextRule, cel, validated
 from scoring_operator.api.endpoint import Endpoint, Network
 from scoring_operator.api.model_source import ModelSource
 
+ACCOUNT_TWICE = "serviceAccount and serviceAccountName exclude each other"
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 VARIABLE_RULE = TextRule(
     "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|WORK_DIR|VOLUME_DIR)$",
@@ -54,18 +56,27 @@ class EnvironmentVariable(ApiModel):
         return VARIABLE_RULE.check(name)
 
 
+class ServiceAccount(ApiModel):
+    """A ServiceAccount of the model's own."""
+
+    annotations: Annotated[Mapping[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None = Field(
+        None, description="Annotations of the ServiceAccount, such as those by which a cloud gives it an identity."
+    )
+
+
 class Runtime(ApiModel):
     """Overrides of the serving runtime; what is left out comes from the hardware class and the operator."""
 
     model_config = ConfigDict(
         json_schema_extra=validated(
+            cel("!has(self.serviceAccount) || !has(self.serviceAccountName)", ACCOUNT_TWICE),
             *(
                 cel(
                     f"!has(self.resources) || !has(self.resources.{side}) || self.resources.{side}.all(name, !name.contains('/'))",
                     CLASS_ONLY,
                 )
                 for side in ("requests", "limits")
-            )
+            ),
         )
     )
 
@@ -79,9 +90,12 @@ class Runtime(ApiModel):
         description="More environment variables, such as SCORING_MAX_QUEUE or SCORING_LOG_LEVEL.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    service_account_name: DnsName | None = Field(
+    service_account: ServiceAccount | None = Field(
         None,
-        description="An existing ServiceAccount for the pods, instead of one of the model's own. Its token is not mounted either way.",
+        description="A ServiceAccount of the model's own for the pods, instead of the namespace's default one. No account's token is mounted.",
+    )
+    service_account_name: DnsName | None = Field(
+        None, description="An existing ServiceAccount for the pods, instead of the namespace's default one."
     )
     resources: Resources | None = Field(
         None,
@@ -96,6 +110,13 @@ class Runtime(ApiModel):
         if any("/" in name for side in sides for name in side or ()):
             raise ValueError(CLASS_ONLY)
         return resources
+
+    @model_validator(mode="after")
+    def check_account(self) -> Self:
+        """Return the overrides, unless they ask for two ServiceAccounts."""
+        if self.service_account and self.service_account_name:
+            raise ValueError(ACCOUNT_TWICE)
+        return self
 
 
 class ScoringModelSpec(ApiModel):

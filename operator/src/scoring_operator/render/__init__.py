@@ -32,7 +32,7 @@ def render_children(model: ScoringModel, hardware: HardwareClass, settings: Sett
     Raises ModelProblem when the model and its hardware do not fit together.
     """
     rendered = {
-        SERVICE_ACCOUNT: render_service_account(model),
+        SERVICE_ACCOUNT: render_service_account(model, settings),
         CLAIM_TEMPLATE: render_claim_template(model, hardware),
         DEPLOYMENT: render_deployment(model, hardware, settings),
         SERVICE: render_service(model),

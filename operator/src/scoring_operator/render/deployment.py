@@ -72,7 +72,7 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
     claims = {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": model.name}]}
     return {
-        "serviceAccountName": choose_service_account(model),
+        "serviceAccountName": choose_service_account(model, settings),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
