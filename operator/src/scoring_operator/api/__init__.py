@@ -6,9 +6,9 @@ and only here.
 
 from scoring_operator.api.autoscaling import Autoscaling, Metric
 from scoring_operator.api.base import API_VERSION, GROUP, VERSION, Manifest, Resources, cel, describe_fields, shorten
-from scoring_operator.api.endpoint import Network, Peer
 from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec, HardwareClassStatus
 from scoring_operator.api.model_source import ModelSource
+from scoring_operator.api.network import Network, Peer
 from scoring_operator.api.scoring_model import ScoringModel, ScoringModelSpec, ScoringModelStatus
 
 __all__ = [

@@ -1,5 +1,6 @@
 """What both kinds are made of: rules, quantities, resources, and how an object is parsed."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,6 +83,17 @@ Quantities = Annotated[Mapping[str, Quantity], Field(max_length=16)]
 DnsName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Label = Annotated[str, Field(max_length=63)]
 Image = Annotated[str, Field(min_length=1, max_length=512)]
+Cidr = Annotated[str, Field(max_length=49)]
+CIDR_INVALID = "cidr must be an IP network such as 10.0.0.0/8"
+
+
+def check_cidr(cidr: str) -> str:
+    """Return an IP network as it is; raises ValueError when it is none."""
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise ValueError(CIDR_INVALID) from error
+    return cidr
 
 
 class Resources(ApiModel):

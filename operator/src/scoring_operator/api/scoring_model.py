@@ -7,8 +7,9 @@ from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_v
 
 from scoring_operator.api.autoscaling import Autoscaling
 from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, TextRule, cel, validated
-from scoring_operator.api.endpoint import Endpoint, Network
+from scoring_operator.api.endpoint import Endpoint
 from scoring_operator.api.model_source import ModelSource
+from scoring_operator.api.network import Network
 
 ACCOUNT_TWICE = "serviceAccount and serviceAccountName exclude each other"
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
