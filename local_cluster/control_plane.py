@@ -219,6 +219,19 @@ def apply_definitions(cluster: Cluster, definitions: str) -> None:
     kubectl(cluster, *wait, text_input=definitions)
 
 
+def bind_cluster_role(cluster: Cluster, user: str, role: str) -> None:
+    """Give a user a ClusterRole in all namespaces; the binding has the user's name."""
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(binding))
+
+
 def _kubectl(cluster: Cluster) -> list[str | Path]:
     # Its notes on what the API server offers are kept with the cluster, not in the user's home.
     cache = cluster.folder / "kubectl"
