@@ -123,7 +123,10 @@ PROMETHEUS = Release(
     member="prometheus-3.15.1.linux-{arch}/prometheus",
     tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
 )
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS)
+KSERVE = Release("kserve", "v0.20.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
+"""Of no cluster: `benchmarks/operator` measures it beside our operator."""
+
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, KSERVE)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

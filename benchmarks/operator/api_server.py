@@ -20,8 +20,6 @@ Requests = Counter[tuple[str, str, str]]
 DEPLOYMENTS = "/apis/apps/v1/{}deployments"
 SERVICES = "/api/v1/{}services"
 AUTOSCALERS = "/apis/autoscaling/v2/{}horizontalpodautoscalers"
-MODELS = "/apis/scoring.dev/v1beta1/{}scoringmodels"
-CLASSES = "/apis/scoring.dev/v1beta1/{}hardwareclasses"
 
 _METRICS_GROUP = "metrics.k8s.io"
 _MERGE = "application/merge-patch+json"

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a benchmark is run; `work` is a folder for logs."""
+    """How a benchmark is run."""
 
     cluster: str
     samples: int
     idle_seconds: float
     class_edit_models: int
     with_floor: bool
-    work: Path
     progress: Callable[[str], None]
