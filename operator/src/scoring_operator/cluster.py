@@ -50,6 +50,10 @@ class Cluster:
         """Close the connections."""
         await self._connection.close()
 
+    def now(self) -> datetime.datetime:
+        """Return the time: the API server's, where this machine's is another."""
+        return self._connection.clock.now()
+
     async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
         """Return those of the kinds that the API server serves now."""
         return frozenset([kind for kind in kinds if await self._is_served(kind)])
@@ -150,7 +154,7 @@ class Cluster:
     async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:
         """Record an event about an object; `event_type` is Normal or Warning."""
         metadata = body["metadata"]
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.name,

@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 
 from scoring_operator.api import Manifest, shorten
+from scoring_operator.clock import ClusterClock, read_steady_seconds
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -58,6 +59,7 @@ class Connection:
 
     def __init__(self, log_in: Callable[[], Access], hooks: Sequence[aiohttp.TraceConfig] = ()) -> None:
         """Take what finds the access, which may raise ClusterError, and hooks into each request."""
+        self.clock = ClusterClock()
         self._log_in = log_in
         self._access = log_in()
         self._session = aiohttp.ClientSession(
@@ -124,6 +126,7 @@ class Connection:
         self, method: str, path: str, body: Manifest | None, headers: Mapping[str, str], parameters: Mapping[str, str]
     ) -> tuple[int, bytes, float | None]:
         """Return an answer's status and body, and after how many seconds to ask again, if the API server is too busy."""
+        asked_at_seconds = read_steady_seconds()
         try:
             async with self._session.request(
                 method,
@@ -133,6 +136,7 @@ class Connection:
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
                 **self._describe_access({"Content-Type": JSON, **headers} if body is not None else headers),
             ) as response:
+                self.clock.note(response.headers.get("Date"), asked_at_seconds)
                 return response.status, await response.read(), read_wait_seconds(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
