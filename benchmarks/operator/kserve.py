@@ -99,7 +99,7 @@ def _build_operator(cluster: FreshCluster, log: Path) -> Operator:
     temporary = cluster.local.folder / "kserve"
     ensure_server_certificate(cluster.local, temporary / "k8s-webhook-server" / "serving-certs", "localhost")
     health, metrics, webhook = (find_free_port() for _ in range(3))
-    command = [
+    command: list[str | Path] = [
         program_path(PROGRAM),
         f"--health-probe-addr=127.0.0.1:{health}",
         f"--metrics-addr=127.0.0.1:{metrics}",

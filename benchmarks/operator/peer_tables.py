@@ -64,7 +64,7 @@ def _read(part: Result, path: str) -> float | None:
     found: Any = part
     for key in path.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+    return None if found is None else float(found)
 
 
 def _format(number: float | None) -> str:

@@ -18,6 +18,7 @@ from wrong_clocks import set_clock
 HOUR_SECONDS = 3600
 CLOCKS = {"ahead": HOUR_SECONDS, "behind": -HOUR_SECONDS, "right": 0}
 MODELS = 20
+AUTOSCALING = {"minReplicas": 1, "maxReplicas": 3}
 GRACE_SECONDS = 60.0
 """How long metrics may be missing before a model says so."""
 
@@ -61,8 +62,7 @@ def measure_age_seconds(text: str) -> float:
 def make_models(models: ScoringModels) -> list[str]:
     """Make some models with autoscalers, and wait until they are ready; return their names."""
     names = [f"faq-{number}" for number in range(MODELS)]
-    scaled = {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}
-    models.kubectl.apply(*(models.build(name, **scaled) for name in names))
+    models.kubectl.apply(*(models.build(name, autoscaling=AUTOSCALING) for name in names))
     for name in names:
         models.wait_until_ready(name, READY_SECONDS)
     return names
@@ -70,9 +70,9 @@ def make_models(models: ScoringModels) -> list[str]:
 
 def turn(models: ScoringModels, name: str) -> list[str]:
     """Have a model break and become ready again; return the times at which it says it did."""
-    models.apply(name, hardwareClass="missing")
+    models.apply(name, autoscaling=AUTOSCALING, hardwareClass="missing")
     broken = models.wait_for_reason("HardwareClassNotFound", name)
-    models.apply(name)
+    models.apply(name, autoscaling=AUTOSCALING)
     return [condition["lastTransitionTime"] for condition in (broken, models.wait_until_ready(name))]
 
 
@@ -123,7 +123,7 @@ def test_metrics_that_stay_away_are_told_after_the_usual_grace_whatever_the_cloc
         teams = {clock: stack.enter_context(open_namespace(kubectl, "faults")) for clock in CLOCKS}
         for clock, models in teams.items():
             start(clock, models.kubectl)
-            models.apply(autoscaling={"minReplicas": 1, "maxReplicas": 3, "metrics": [metric]})
+            models.apply(autoscaling={**AUTOSCALING, "metrics": [metric]})
         delays = {clock: wait_until_told(models) for clock, models in teams.items()}
     assert all(GRACE_SECONDS - 1 <= delay <= GRACE_SECONDS + SLOW_SECONDS for delay in delays.values()), delays
 
