@@ -18,7 +18,6 @@ from wrong_clocks import set_clock
 HOUR_SECONDS = 3600
 CLOCKS = {"ahead": HOUR_SECONDS, "behind": -HOUR_SECONDS, "right": 0}
 MODELS = 20
-AUTOSCALING = {"minReplicas": 1, "maxReplicas": 3}
 GRACE_SECONDS = 60.0
 """How long metrics may be missing before a model says so."""
 
@@ -29,7 +28,7 @@ READY_SECONDS = 300.0
 TEST_SECONDS = 600.0
 """What a time may be away from the present, at most: longer than the test takes, and far from an hour."""
 
-CHILDREN = ("deployments", "services", "horizontalpodautoscalers")
+CHILDREN = ("deployments", "services")
 
 StartOperator = Callable[[str, Kubectl], OperatorProcess]
 
@@ -60,9 +59,9 @@ def measure_age_seconds(text: str) -> float:
 
 
 def make_models(models: ScoringModels) -> list[str]:
-    """Make some models with autoscalers, and wait until they are ready; return their names."""
+    """Make some models, and wait until they are ready; return their names."""
     names = [f"faq-{number}" for number in range(MODELS)]
-    models.kubectl.apply(*(models.build(name, autoscaling=AUTOSCALING) for name in names))
+    models.kubectl.apply(*(models.build(name) for name in names))
     for name in names:
         models.wait_until_ready(name, READY_SECONDS)
     return names
@@ -70,9 +69,9 @@ def make_models(models: ScoringModels) -> list[str]:
 
 def turn(models: ScoringModels, name: str) -> list[str]:
     """Have a model break and become ready again; return the times at which it says it did."""
-    models.apply(name, autoscaling=AUTOSCALING, hardwareClass="missing")
+    models.apply(name, hardwareClass="missing")
     broken = models.wait_for_reason("HardwareClassNotFound", name)
-    models.apply(name, autoscaling=AUTOSCALING)
+    models.apply(name)
     return [condition["lastTransitionTime"] for condition in (broken, models.wait_until_ready(name))]
 
 
@@ -123,7 +122,7 @@ def test_metrics_that_stay_away_are_told_after_the_usual_grace_whatever_the_cloc
         teams = {clock: stack.enter_context(open_namespace(kubectl, "faults")) for clock in CLOCKS}
         for clock, models in teams.items():
             start(clock, models.kubectl)
-            models.apply(autoscaling={**AUTOSCALING, "metrics": [metric]})
+            models.apply(autoscaling={"minReplicas": 1, "maxReplicas": 3, "metrics": [metric]})
         delays = {clock: wait_until_told(models) for clock, models in teams.items()}
     assert all(GRACE_SECONDS - 1 <= delay <= GRACE_SECONDS + SLOW_SECONDS for delay in delays.values()), delays
 
