@@ -1,6 +1,7 @@
 """Operators whose clocks are an hour ahead and an hour behind: who leads, what is written, and which times people read."""
 
 import datetime
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -109,7 +110,8 @@ def test_operators_with_different_clocks_lead_in_turn_write_once_and_tell_the_sa
     assert len(events) >= len(times)
     assert all(abs(measure_age_seconds(event["lastTimestamp"])) < TEST_SECONDS for event in events)
     assert candidates.read_lease()["leaseTransitions"] == 2
-    assert "The clock of this machine is 3600 s ahead of the API server's" in ahead.read_log()
+    warnings = re.findall(r"clock of this machine is 36\d\d s ahead of the API server's", ahead.read_log())
+    assert len(warnings) == 1
     for kind in CHILDREN:
         assert len(models.kubectl.list(kind)) == MODELS
 

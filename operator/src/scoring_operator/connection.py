@@ -57,9 +57,11 @@ class Access:
 class Connection:
     """Requests to one API server. Access is found anew when it is refused: a service account's token is replaced every hour."""
 
-    def __init__(self, log_in: Callable[[], Access], hooks: Sequence[aiohttp.TraceConfig] = ()) -> None:
-        """Take what finds the access, which may raise ClusterError, and hooks into each request."""
-        self.clock = ClusterClock()
+    def __init__(
+        self, log_in: Callable[[], Access], clock: ClusterClock, hooks: Sequence[aiohttp.TraceConfig] = ()
+    ) -> None:
+        """Take what finds the access, which may raise ClusterError, the clock that answers set, and hooks into each request."""
+        self.clock = clock
         self._log_in = log_in
         self._access = log_in()
         self._session = aiohttp.ClientSession(

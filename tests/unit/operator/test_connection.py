@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 import pytest
 from aiohttp import web
 
+from scoring_operator.clock import ClusterClock
 from scoring_operator.connection import Access, Connection, translate
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 from web_servers import Handle, serve
@@ -23,7 +24,7 @@ async def connect(handle: Handle, tokens: list[str] | None = None) -> AsyncItera
         def log_in() -> Access:
             return Access(url, ssl.create_default_context(), {"Authorization": next(waiting)})
 
-        connection = Connection(log_in)
+        connection = Connection(log_in, ClusterClock())
         try:
             yield connection
         finally:
