@@ -25,10 +25,11 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before = root.handlers[:], root.level
     written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(kopf._core.actions.loggers.make_formatter(log_format=kopf.LogFormat.JSON))
-    root.handlers[:] = [handler]
-    root.setLevel("DEBUG")
+    root.handlers.clear()
+    kopf.configure(debug=True, log_format=kopf.LogFormat.JSON)
+    (handler,) = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
     redact_logs(["customer-[0-9]+"], {"PROXY_PASSWORD": "planted-in-variable"})
     yield written
     root.handlers[:], level = before
