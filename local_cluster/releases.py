@@ -126,7 +126,16 @@ PROMETHEUS = Release(
 KSERVE = Release("kserve", "v0.20.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
 """Of no cluster: `benchmarks/operator` measures it beside our operator."""
 
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, KSERVE)
+REGISTRY = Release(
+    "registry",
+    "v3.1.2",
+    {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
+    "https://github.com/distribution/distribution/releases/download/{version}/registry_3.1.2_linux_{arch}.tar.gz",
+    member="registry",
+)
+"""An image registry. Part of no cluster: tests that need one run it beside theirs."""
+
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, KSERVE, REGISTRY)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

@@ -28,6 +28,7 @@ from benchmarks.serving.errors import BenchmarkError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Counts = Annotated[list[int], typer.Argument(min=1, help="Numbers of models, each measured on a fresh cluster.")]
 Samples = Annotated[int, typer.Option(min=1, help="How often each single change is measured.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often all at once are made, by floor and operators in turns.")]
 IdleSeconds = Annotated[float, typer.Option(min=1, help="How long the operator is watched at rest.")]
 Name = Annotated[str, typer.Option(help="Name of the cluster, which is taken down and brought up.")]
 Work = Annotated[Path | None, typer.Option(help="Folder for the operator's logs, kept; else a temporary one.")]
@@ -39,6 +40,7 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
     counts: Counts,
     samples: Samples = 20,
     idle_seconds: IdleSeconds = 60.0,
+    rounds: Rounds = 3,
     class_edit_models: Annotated[
         int, typer.Option(help="Up to so many models, their class is edited, which rolls all of them out.")
     ] = 1000,
@@ -48,22 +50,23 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
     output: Output = RESULTS,
 ) -> None:
     """Measure the operator beside the floor with each number of models; writes models-<number>.json, then the report."""
-    options = Options(cluster, samples, idle_seconds, class_edit_models, floor, _tell)
+    options = Options(cluster, samples, idle_seconds, rounds, class_edit_models, floor, _tell)
     _measure(MODELS, (OURS,), counts, options, work, output)
     report(output)
 
 
 @app.command()
-def peer(
+def peer(  # noqa: PLR0913, PLR0917 - one parameter for each option of the command
     counts: Counts,
     samples: Samples = 20,
     idle_seconds: IdleSeconds = 60.0,
+    rounds: Rounds = 3,
     cluster: Name = "benchmark",
     work: Work = None,
     output: Output = RESULTS,
 ) -> None:
     """Measure floor, KServe and ours with each number of models in one run; writes peer-<number>.json, then peer.md."""
-    options = Options(cluster, samples, idle_seconds, class_edit_models=0, with_floor=True, progress=_tell)
+    options = Options(cluster, samples, idle_seconds, rounds, class_edit_models=0, with_floor=True, progress=_tell)
     _measure(PEER, (KSERVE, OURS), counts, options, work, output)
     typer.echo(write_peer_report(output).read_text(encoding="utf-8"))
 
@@ -95,7 +98,7 @@ def _tell(text: str) -> None:
 
 
 def _describe_command(benchmark: str, count: int, options: Options) -> str:
-    words = f"python -m benchmarks.operator {benchmark} {count} --samples {options.samples} --idle-seconds {options.idle_seconds:g}"
+    words = f"python -m benchmarks.operator {benchmark} {count} --samples {options.samples} --idle-seconds {options.idle_seconds:g} --rounds {options.rounds}"
     return words if options.with_floor else f"{words} --no-floor"
 
 

@@ -29,5 +29,7 @@ class Contender:
     """Returns the operator, not started yet, with a file for its log."""
     build_model: Callable[[str], Manifest]
     """Returns an ordinary model with autoscaling, and thus with a Deployment, a Service and an autoscaler."""
+    has_told: Callable[[Manifest], bool]
+    """Tells whether a model has said the last that there is to say, some time after it was made."""
     build_edit: Callable[[str], Manifest]
     """Returns a merge patch that gives a model the variable EDITED with that value."""

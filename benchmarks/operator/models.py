@@ -23,26 +23,33 @@ _THREADS = 3
 
 
 async def measure(options: Options, contenders: Sequence[Contender], count: int, logs: Path) -> dict[str, Any]:
-    """Return all that is measured with so many models: of the floor, then of each contender, each on a fresh cluster."""
-    found: dict[str, Any] = {"models": count, "floor": {}}
-    if options.with_floor:
-        options.progress(f"{count} models: the floor")
-        found["floor"] = await measure_floor(options.cluster, count)
-    for contender in contenders:
-        options.progress(f"{count} models: {contender.name}")
-        log = logs / f"{contender.name}-{count}.log"
-        pods = 2 * (count + options.samples)
-        async with open_subject(contender, options.cluster, pods, log) as subject:
-            found[contender.name] = await _measure_operator(subject, options, count)
-    return found
+    """Return all that is measured with so many models: all at once by the floor and each contender in turns, after the last turn the rest."""
+    rounds: list[dict[str, Any]] = []
+    parts: dict[str, dict[str, Any]] = {}
+    for number in range(1, options.rounds + 1):
+        options.progress(f"{count} models, round {number} of {options.rounds}")
+        rounds.append({"floor": await _measure_floor(options, count) if options.with_floor else {}})
+        for contender in contenders:
+            options.progress(f"{count} models: {contender.name}")
+            log = logs / f"{contender.name}-{count}.log"
+            async with open_subject(contender, options.cluster, 2 * (count + options.samples), log) as subject:
+                parts[contender.name] = {"memory_without_models": read_memory(subject.operator.pid)}
+                at_once = rounds[-1][contender.name] = await _make_all(subject, name_models(count))
+                options.progress(f"{count} models: {at_once}")
+                if number == options.rounds:
+                    parts[contender.name] |= await _measure_rest(subject, options, count)
+    return {"models": count, "rounds": rounds, **parts}
 
 
-async def _measure_operator(subject: Subject, options: Options, count: int) -> dict[str, Any]:
+async def _measure_floor(options: Options, count: int) -> dict[str, Any]:
+    options.progress(f"{count} models: the floor")
+    return await measure_floor(options.cluster, count)
+
+
+async def _measure_rest(subject: Subject, options: Options, count: int) -> dict[str, Any]:
     names = name_models(count)
-    found: dict[str, Any] = {"memory_without_models": read_memory(subject.operator.pid)}
-    found["at_once"] = await _make_all(subject, names)
-    options.progress(f"{count} models: {found['at_once']}")
-    found["memory"] = read_memory(subject.operator.pid)
+    found: dict[str, Any] = {"memory": read_memory(subject.operator.pid)}
+    await subject.wait_until_told(names)
     found["idle"] = await _rest(subject, options.idle_seconds)
     more = name_models(options.samples, first=count)
     found["one_more"] = await _repeat(subject, more, subject.make_one)

@@ -79,6 +79,11 @@ def build_model(name: str) -> Manifest:
     }
 
 
+def has_told_of_metrics(model: Manifest) -> bool:
+    """Tell whether a ScoringModel says that its autoscaler finds no metrics, which KWOK's pods have none of."""
+    return any(one["type"] == "ScalingInactive" for one in model.get("status", {}).get("conditions", []))
+
+
 def _build_edit(value: str) -> Manifest:
     return {"spec": {"runtime": {"env": [{"name": EDITED, "value": value}]}}}
 
@@ -91,5 +96,6 @@ OURS = Contender(
     install=_install,
     build_operator=_build_operator,
     build_model=build_model,
+    has_told=has_told_of_metrics,
     build_edit=_build_edit,
 )

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.operator.tables import merge_rounds
 from benchmarks.serving.tables import format_number, render_table
 
 Result = Mapping[str, Any]
 
 _ASIDE = (
-    "All three in one run, one after the other, each on a fresh cluster. The floor is our children (Deployment, Service, "
+    "All three in turns, each on a fresh cluster; what several rounds have measured is their median. The floor is our children (Deployment, Service, "
     "HorizontalPodAutoscaler) created by four clients without any operator; four clients create the models too. Times of single changes are "
     "medians, counted from the moment at which the request has returned. Memory is resident."
 )
@@ -52,11 +53,14 @@ def render_peers(results: Sequence[Result]) -> list[str]:
 
 
 def _render(result: Result) -> str:
-    # What was measured of the floor is what an operator's part has under "at_once".
-    parts = ({"at_once": result["floor"]}, result["kserve"], result["ours"])
+    parts = [{**result.get(name, {}), "at_once": _merge(result, name)} for name in ("floor", "kserve", "ours")]
     numbers = {title: [_read(part, path) for part in parts] for path, title in ROWS.items()}
     rows = [[title, *map(_format, found), _compare(*found[1:])] for title, found in numbers.items()]
     return render_table(["", "floor", "KServe", "ours", "KServe ÷ ours"], rows)
+
+
+def _merge(result: Result, name: str) -> Result:
+    return merge_rounds([each[name] for each in result["rounds"]])
 
 
 def _read(part: Result, path: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,14 @@ class Subject:
                 quiet_since = time.perf_counter()
             used = now
         return quiet_since
+
+    async def wait_until_told(self, names: Sequence[str]) -> None:
+        """Wait until each model has said the last that there is to say."""
+        seen = self.observer.seen[self.contender.models]
+        await self.observer.wait_for(
+            lambda: all(self.contender.has_told(seen[name].body) for name in names), "the last"
+        )
+        await self.wait_until_quiet()
 
     async def wait_until_calm(self, name: str) -> None:
         """Wait until nothing is under way any more for a model, so that the next measurement meets nothing of the last."""

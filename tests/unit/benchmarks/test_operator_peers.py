@@ -69,12 +69,23 @@ def test_requests_of_others_are_not_counted_as_an_operators_own() -> None:
 
 
 def test_table_has_floor_and_both_operators_with_the_ratio_of_those() -> None:
-    def make_part(seconds: float) -> dict[str, Any]:
-        return {"at_once": {"ready_seconds": seconds, "per_model": {"dry_runs": 0 if seconds < 5 else 2}}}
+    def make_round(floor: float, kserve: float, ours: float) -> dict[str, Any]:
+        return {
+            "floor": {"ready_seconds": floor},
+            "kserve": {"ready_seconds": kserve, "per_model": {"dry_runs": 2}},
+            "ours": {"ready_seconds": ours, "per_model": {"dry_runs": 0}},
+        }
 
-    result = {"models": 1000, "floor": {"ready_seconds": 2.0}, "kserve": make_part(9.0), "ours": make_part(3.0)}
+    rounds = [make_round(2.0, 9.0, 3.0), make_round(1.0, 8.0, 2.5), make_round(4.0, 20.0, 3.5)]
+    result = {
+        "models": 1000,
+        "rounds": rounds,
+        "kserve": {"restart": {"reacted_seconds": 1.0}},
+        "ours": {"restart": {"reacted_seconds": 2.0}},
+    }
     _, heading, table = render_peers([result])
     assert heading == "## Models: 1,000"
     assert "| all Ready, s | 2 | 9 | 3 | 3.0 |" in table
     assert "| dry runs per model | – | 2 | 0 | – |" in table
-    assert "| restart: reacts, s | – | – | – | – |" in table
+    assert "| restart: reacts, s | – | 1 | 2 | 0.5 |" in table
+    assert "| restart: settled, s | – | – | – | – |" in table
