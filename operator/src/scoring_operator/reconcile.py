@@ -199,8 +199,7 @@ class Reconciler:
         except Rejected:
             await self._tell_by_event(body, status)
             raise
-        turned = find_turned(before, status)
-        if turned is not None:
+        for turned in find_turned(before, status):
             await self._post_event(body, turned)
 
     async def _tell_by_event(self, body: Manifest, status: Manifest) -> None:

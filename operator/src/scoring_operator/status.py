@@ -211,17 +211,18 @@ def find_url(service: Manifest | None) -> str | None:
     return next((f"http://[{host}]" if ":" in host else f"http://{host}" for host in hosts if host), None)
 
 
-def find_turned(before: Manifest, after: Manifest) -> Manifest | None:
-    """Return the condition that is worth an event: Ready, ScalingInactive or RouteReady with another status or reason than before; else None.
+def find_turned(before: Manifest, after: Manifest) -> list[Manifest]:
+    """Return the conditions that are worth an event: Ready, ScalingInactive or RouteReady with another status or reason than before.
 
     That a new model, or its route, is on its way is not.
     """
+    turned = []
     for condition_type in ("Ready", SCALING_INACTIVE, ROUTE_READY):
         old, new = (find_condition({"status": status}, condition_type) for status in (before, after))
         is_first = not old and new.get("status") == "Unknown"
         if new and not is_first and (old.get("status"), old.get("reason")) != (new["status"], new["reason"]):
-            return new
-    return None
+            turned.append(new)
+    return turned
 
 
 def is_warning(condition: Manifest) -> bool:

@@ -253,7 +253,7 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 
     known = describe(*before) if isinstance(before, tuple) else before
     after = describe(status, reason)
-    assert find_turned(known, after) == (after["conditions"][0] if turned else None)
+    assert find_turned(known, after) == ([after["conditions"][0]] if turned else [])
 
 
 @pytest.mark.parametrize(
@@ -291,9 +291,9 @@ def test_scaling_that_stops_working_is_worth_an_event(build_body: Build, build_d
     fails = build_status(
         Observation(build_body(status=works), build_deployment(), SERVICE, scaling_problem=UNSCALED), NOW
     )
-    assert find_turned(works, fails) == fails["conditions"][1]
+    assert find_turned(works, fails) == [fails["conditions"][1]]
     assert is_warning(fails["conditions"][1])
-    assert find_turned(fails, works) is None
+    assert find_turned(fails, works) == []
 
 
 def test_scaled_to_zero_by_the_autoscaler_says_who_starts_a_replica(build_body: Build, build_deployment: Build) -> None:
@@ -347,9 +347,15 @@ def test_turn_of_the_route_is_worth_an_event_but_not_that_it_is_on_its_way(
 
     serving = build_status(Observation(build_body(), build_deployment(), SERVICE), NOW)
     pending = describe("Unknown", "RoutePending", serving)
-    assert find_turned(serving, pending) is None
+    assert find_turned(serving, pending) == []
     works, fails = describe("True", "Routed", pending), describe("False", "RouteRefused", pending)
-    assert find_turned(pending, works) == works["conditions"][-1]
+    assert find_turned(pending, works) == [works["conditions"][-1]]
     assert not is_warning(works["conditions"][-1])
-    assert find_turned(pending, fails) == fails["conditions"][-1]
+    assert find_turned(pending, fails) == [fails["conditions"][-1]]
     assert is_warning(fails["conditions"][-1])
+
+
+def test_conditions_that_turn_at_the_same_time_have_an_event_each(build_body: Build, build_deployment: Build) -> None:
+    taken = RouteVerdict("False", "HostTaken", "Web has it.")
+    status = build_status(Observation(build_body(), build_deployment(), SERVICE, route=taken), NOW)
+    assert [condition["reason"] for condition in find_turned({}, status)] == ["Serving", "HostTaken"]
