@@ -29,6 +29,7 @@ ROUTE_REFUSED = "RouteRefused"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 SECURE = ("HTTPS", "TLS")
+PLAIN_HTTP = "plain HTTP, by which everybody on the way can read requests and keys"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def judge_ingress(model: ScoringModel, settings: Settings, sight: RouteSight) ->
             "address may serve the model all the same."
         )
         return RouteVerdict("Unknown", ADDRESS_PENDING, message, url)
-    return RouteVerdict("True", ROUTED, f"{url} is routed by the Ingress at {', '.join(filter(None, addresses))}.", url)
+    warning = "" if url.startswith("https") else f" It is {PLAIN_HTTP}: set spec.endpoint.tls."
+    message = f"{url} is routed by the Ingress at {', '.join(filter(None, addresses))}.{warning}"
+    return RouteVerdict("True", ROUTED, message, url)
 
 
 def find_class_problem(endpoint: Routed, settings: Settings, classes: Sequence[Manifest]) -> str | None:
@@ -127,7 +130,7 @@ def judge_gateway(endpoint: Routed, parent: tuple[Gateway, str], sight: RouteSig
         or judge_attachment(sight.route, f"HTTPRoute of {name}", (gateway.name, gateway.section_name), url)
         or judge_redirect(gateway, name, sight.redirect, url)
         or find_gateway_failure(name, sight.gateway, url)
-        or RouteVerdict("True", ROUTED, f"{url} is routed by {name}.", url)
+        or RouteVerdict("True", ROUTED, f"{url} is routed by {name}.{warn_of_plain_http(gateway, sight.gateway)}", url)
     )
 
 
@@ -194,6 +197,17 @@ def is_secure(gateway: Gateway, body: Manifest | None) -> bool:
     return any(
         listener["protocol"] in SECURE and gateway.section_name in {None, listener["name"]} for listener in listeners
     )
+
+
+def warn_of_plain_http(gateway: Gateway, body: Manifest) -> str:
+    """Return what to say of a listener by which the model is served over plain HTTP, if there is one."""
+    for listener in body["spec"]["listeners"]:
+        if listener["protocol"] not in SECURE and gateway.section_name in {None, listener["name"]}:
+            return (
+                f" Its listener {listener['name']} serves {PLAIN_HTTP}: name one for HTTPS in gateway.sectionName, "
+                "and this one in gateway.redirectSectionName."
+            )
+    return ""
 
 
 def build_url(endpoint: Routed, *, is_secure: bool) -> str:

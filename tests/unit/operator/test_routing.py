@@ -75,7 +75,8 @@ def test_ingress_with_an_address_is_routed(
     sight = RouteSight(ingress=build_ingress({"ip": "192.0.2.1"}, {"hostname": "lb.net"}), ingress_classes=CLASSES)
     verdict = judge(model, sight, settings)
     assert (verdict.status, verdict.reason, verdict.url) == ("True", "Routed", url)
-    assert verdict.message == f"{url} is routed by the Ingress at 192.0.2.1, lb.net."
+    assert verdict.message.startswith(f"{url} is routed by the Ingress at 192.0.2.1, lb.net.")
+    assert ("plain HTTP" in verdict.message) == url.startswith("http:")
 
 
 def test_ingress_without_an_address_is_not_known_to_be_routed(build_model: Build, settings: Settings) -> None:
@@ -188,6 +189,20 @@ def test_scheme_is_that_of_the_listener(
     model = build_model(endpoint={"host": HOST, "gateway": {"name": "public", **gateway}})
     verdict = judge(model, RouteSight(gateway=build_gateway(listeners=listeners)), settings)
     assert verdict.url == f"{scheme}://{HOST}"
+
+
+@pytest.mark.parametrize(("section", "is_told"), [(None, True), ("http", True), ("https", False)])
+def test_listener_that_serves_plain_http_is_told(
+    build_model: Build, settings: Settings, section: str | None, is_told: bool
+) -> None:
+    gateway = {"name": "public", **({"sectionName": section} if section else {})}
+    route = build_route(*TAKEN, section=section or "")
+    if section is None:
+        del route["status"]["parents"][0]["parentRef"]["sectionName"]
+    model = build_model(endpoint={"host": HOST, "gateway": gateway})
+    verdict = judge(model, see_gateway(route=route), settings)
+    assert verdict.status == "True"
+    assert ("Its listener http serves plain HTTP" in verdict.message) is is_told
 
 
 def test_default_gateway_serves_models_that_name_no_ingress_class(build_model: Build, settings: Settings) -> None:
