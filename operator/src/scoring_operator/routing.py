@@ -78,31 +78,35 @@ def judge_ingress(model: ScoringModel, settings: Settings, sight: RouteSight) ->
     """Return whether a controller has taken the Ingress, as far as it tells: by an address."""
     endpoint = model.spec.endpoint
     url = build_url(endpoint, is_secure=endpoint.choose_tls(settings.issuer) is not None)
-    problem = find_class_problem(endpoint, settings, sight.ingress_classes)
+    entries = (sight.ingress or {}).get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    addresses = ", ".join(filter(None, (entry.get("hostname") or entry.get("ip") for entry in entries)))
+    problem = find_class_problem(endpoint, settings, sight.ingress_classes, has_address=bool(addresses))
     if problem is not None:
         return RouteVerdict("False", INGRESS_CLASS_NOT_FOUND, problem, url)
-    entries = (sight.ingress or {}).get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    addresses = [entry.get("hostname") or entry.get("ip") for entry in entries]
-    if not any(addresses):
+    if not addresses:
         message = (
             "The Ingress has no address yet: the controller of its class gives one. See that it runs; one that is not set to report its "
             "address may serve the model all the same."
         )
         return RouteVerdict("Unknown", ADDRESS_PENDING, message, url)
     warning = "" if url.startswith("https") else f" It is {PLAIN_HTTP}: set spec.endpoint.tls."
-    message = f"{url} is routed by the Ingress at {', '.join(filter(None, addresses))}.{warning}"
-    return RouteVerdict("True", ROUTED, message, url)
+    return RouteVerdict("True", ROUTED, f"{url} is routed by the Ingress at {addresses}.{warning}", url)
 
 
-def find_class_problem(endpoint: Routed, settings: Settings, classes: Sequence[Manifest]) -> str | None:
-    """Return why no controller will take the Ingress: its class does not exist, or none is named and none is the default."""
+def find_class_problem(
+    endpoint: Routed, settings: Settings, classes: Sequence[Manifest], *, has_address: bool
+) -> str | None:
+    """Return why no controller will take the Ingress: its class does not exist, or none is named and none is the default.
+
+    A controller may take Ingresses without a class all the same, such as GKE's, which shows by an address.
+    """
     names = sorted(body["metadata"]["name"] for body in classes)
     there_are = f"there are: {', '.join(names)}" if names else "the cluster has none: install an ingress controller"
     name = endpoint.ingress_class_name or settings.ingress_class_name
     if name:
         return None if name in names else f"IngressClass {name} does not exist; {there_are}."
     annotations = {**settings.ingress_annotations, **(endpoint.ingress_annotations or {})}
-    if CLASS_ANNOTATION in annotations or any(map(is_default_class, classes)):
+    if has_address or CLASS_ANNOTATION in annotations or any(map(is_default_class, classes)):
         return None
     return f"No IngressClass is named and none is the default; set spec.endpoint.ingressClassName; {there_are}."
 
@@ -127,9 +131,9 @@ def judge_gateway(endpoint: Routed, parent: tuple[Gateway, str], sight: RouteSig
         return RouteVerdict("False", GATEWAY_NOT_FOUND, f"{name} does not exist: create it, or name another.", url)
     return (
         find_missing_listener(gateway, name, sight.gateway, url)
+        or find_gateway_failure(name, sight.gateway, url)
         or judge_attachment(sight.route, f"HTTPRoute of {name}", (gateway.name, gateway.section_name), url)
         or judge_redirect(gateway, name, sight.redirect, url)
-        or find_gateway_failure(name, sight.gateway, url)
         or RouteVerdict("True", ROUTED, f"{url} is routed by {name}.{warn_of_plain_http(gateway, sight.gateway)}", url)
     )
 
@@ -227,5 +231,6 @@ def keep_verdict(body: Manifest) -> RouteVerdict | None:
     condition = find_condition(body, ROUTE_READY)
     if not condition:
         return None
-    url = body["status"].get("url") if condition.get("reason") not in {HOST_TAKEN, GATEWAY_API_NOT_INSTALLED} else None
-    return RouteVerdict(condition["status"], str(condition.get("reason")), str(condition.get("message")), url)
+    reason, url = str(condition.get("reason")), body["status"].get("url")
+    is_ours = isinstance(url, str) and reason not in {HOST_TAKEN, GATEWAY_API_NOT_INSTALLED}
+    return RouteVerdict(condition["status"], reason, str(condition.get("message")), url if is_ours else None)

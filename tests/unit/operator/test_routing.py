@@ -101,6 +101,15 @@ def test_missing_class_is_told_with_those_there_are(
     assert message in verdict.message
 
 
+def test_ingress_without_a_class_is_routed_once_a_controller_has_taken_it(
+    build_model: Build, settings: Settings
+) -> None:
+    sight = RouteSight(ingress=build_ingress({"ip": "192.0.2.1"}))
+    assert judge(build_model(endpoint={"host": HOST}), sight, settings).reason == "Routed"
+    named = build_model(endpoint={"host": HOST, "ingressClassName": "gone"})
+    assert judge(named, sight, settings).reason == "IngressClassNotFound"
+
+
 def test_old_class_annotation_names_a_class_too(build_model: Build, settings: Settings) -> None:
     annotations = {"kubernetes.io/ingress.class": "old"}
     verdict = judge(build_model(endpoint={"host": HOST, "ingressAnnotations": annotations}), RouteSight(), settings)
