@@ -131,7 +131,16 @@ TRAEFIK = Release(
     member="{name}",
     linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
 )
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK)
+REGISTRY = Release(
+    "registry",
+    "v3.1.2",
+    {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
+    "https://github.com/distribution/distribution/releases/download/{version}/registry_3.1.2_linux_{arch}.tar.gz",
+    member="registry",
+)
+"""An image registry. Part of no cluster: tests that need one run it beside theirs."""
+
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK, REGISTRY)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

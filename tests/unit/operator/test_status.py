@@ -359,3 +359,36 @@ def test_conditions_that_turn_at_the_same_time_have_an_event_each(build_body: Bu
     taken = RouteVerdict("False", "HostTaken", "Web has it.")
     status = build_status(Observation(build_body(), build_deployment(), SERVICE, route=taken), NOW)
     assert [condition["reason"] for condition in find_turned({}, status)] == ["Serving", "HostTaken"]
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        {"reason": "CreateContainerError", "message": "env PASSWORD=planted https://u:planted@host/x?sig=planted"},
+        {"reason": "ErrImagePull", "message": "Authorization: Bearer planted-12345678"},
+    ],
+)
+def test_no_message_holds_a_secret_whoever_said_it(
+    model: Manifest, build_deployment: Build, build_pod: Build, waiting: Manifest
+) -> None:
+    pod = build_pod(containerStatuses=[{"image": "https://u:planted@registry/x", "state": {"waiting": waiting}}])
+    deployment = build_deployment(1, reason="ReplicaSetUpdated")
+    for observation in (
+        Observation(model, deployment, SERVICE, [pod]),
+        Observation(model, problem=ModelProblem("Rejected", "refused: token=planted")),
+        Observation(model, scaling_problem=ModelProblem("ScalingFailed", "Cookie: planted")),
+    ):
+        conditions = find_conditions(observation).values()
+        assert conditions
+        assert "planted" not in str(list(conditions))
+
+
+def test_a_secret_in_last_words_is_found_before_they_are_cut(
+    model: Manifest, build_deployment: Build, build_pod: Build
+) -> None:
+    words = "x" * 1000 + " password=" + "planted" * 10
+    crashed = {"name": "runtime", "image": "r", "state": {"terminated": {"exitCode": 1, "message": words}}}
+    pod = build_pod(containerStatuses=[crashed])
+    _, reason, message = read_ready(Observation(model, build_deployment(1, reason="x"), SERVICE, [pod]))
+    assert reason == "RuntimeFailed"
+    assert "planted" not in message
