@@ -68,6 +68,7 @@ def traefik_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
         f"--entryPoints.traefik.address={health}",
         "--ping=true",
         f"--providers.kubernetesIngress.ingressClass={NAME}",
+        "--providers.kubernetesIngress.allowEmptyServices=true",  # As its chart has it: 503 without replicas, not 404.
         f"--providers.kubernetesIngress.ingressEndpoint.ip={addresses.LOOPBACK}",
         "--providers.kubernetesGateway=true",
         f"--providers.kubernetesGateway.statusAddress.ip={addresses.LOOPBACK}",
