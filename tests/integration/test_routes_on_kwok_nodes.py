@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from kubectl import Kubectl, Manifest
-from local_clusters import run_local_cluster
+from local_clusters import ROOT, run_local_cluster
 from operator_processes import OperatorProcess, count_writes, wait_until_quiet
 from scoring_models import ScoringModels, open_namespace
 from waiting import wait_for
@@ -244,6 +245,12 @@ def test_model_changes_from_ingress_to_gateway_and_back_without_having_both(mode
     for endpoint, wished in kinds:
         models.apply(endpoint={"host": host, **endpoint})
         wait_for(lambda wished=wished: list_routes() == wished, f"{wished} alone")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+
+
+@pytest.mark.usefixtures("gateway_api")
+def test_sample_gateway_is_accepted(models: ScoringModels) -> None:
+    body = yaml.safe_load((ROOT / "samples" / "platform" / "gateway.yaml").read_text())
+    models.kubectl.apply({**body, "metadata": {**body["metadata"], "namespace": models.kubectl.namespace}})
 
 
 @pytest.mark.usefixtures("gateway_api")

@@ -12,7 +12,7 @@ import pytest
 from certificate_authorities import CertificateAuthority
 from kubectl import Kubectl, Manifest
 from local_clusters import ROOT, run_local_cluster
-from samples.demo.clusters import Cluster
+from samples.demo.clusters import CLUSTER_NAME, Cluster
 from samples.demo.install import install_operator
 from scoring_models import ScoringModels, open_namespace
 from visitors import VisitFailed, Visitor
@@ -33,6 +33,23 @@ UNTRUSTED = 60
 
 TRAEFIK_SECONDS = 30.0
 """Traefik gathers changes for two seconds."""
+
+
+@pytest.fixture(scope="module")
+def authority() -> CertificateAuthority:
+    """Return the authority that the visitor trusts."""
+    return CertificateAuthority()
+
+
+@pytest.fixture(scope="module")
+def visitor(cluster: Cluster, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Visitor:
+    """Return somebody outside the cluster, whose way in is Traefik."""
+    del cluster
+    run_local_cluster("up", "--name", CLUSTER_NAME, "--with", "traefik")
+    file: Path = tmp_path_factory.mktemp("authority") / "ca.crt"
+    file.write_text(authority.certificate)
+    ports = json.loads(run_local_cluster("status", "--name", CLUSTER_NAME, "--output", "json"))["ports"]
+    return Visitor(ports["traefik"], ports["traefik/https"], file)
 
 
 @pytest.fixture(scope="module")
