@@ -31,6 +31,9 @@ BODY = {"input": "hello"}
 UNTRUSTED = 60
 """curl's exit code for a certificate that it cannot verify."""
 
+PERMANENT = {301, 308}
+"""Statuses of a redirect: the Gateway API's is 301, and Traefik's own keeps the method of a POST by 308."""
+
 TRAEFIK_SECONDS = 30.0
 """Traefik gathers changes for two seconds."""
 
@@ -185,7 +188,8 @@ def test_certificate_of_an_unknown_authority_is_not_trusted(visitor: Visitor, ur
 def test_http_is_redirected_to_https_and_answers_nothing_itself(visitor: Visitor, url: str) -> None:
     plain = url.replace("https://", "http://")
     answer = visitor.ask(f"{plain}/score?x=1", BODY)
-    assert (answer.status, answer.location) == (301, f"{url}/score?x=1")
+    assert answer.status in PERMANENT
+    assert answer.location == f"{url}/score?x=1"
     assert "result" not in answer.text
     followed = visitor.ask(f"{plain}/score", BODY, is_following=True)
     assert (followed.status, followed.url) == (200, f"{url}/score")
