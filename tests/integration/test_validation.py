@@ -48,7 +48,7 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ({"model": {}}, "spec.model.uri: Required value"),
         (
             {"model": {"uri": "ftp://host/model.tar"}},
-            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path or https://host/path',
+            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path, ',
         ),
         ({"model": {"uri": "https://me:secret@host/model.tar"}}, "uri must not hold a user or a password"),
         ({"model": {"uri": "pvc://models/../other/model.tar"}}, "uri must not hold .. as a path segment"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
-from scoring_operator.kinds import HASH_ANNOTATION
+from scoring_operator.kinds import FETCH_CONTAINER, HASH_ANNOTATION
 
 UNSCHEDULABLE = "Unschedulable"
 VOLUME_UNAVAILABLE = "VolumeUnavailable"
@@ -30,6 +30,12 @@ PERMANENT_CODES = {
     "ArtifactCorrupt",
     "DigestMismatch",
     "DigestRequired",
+    "AccessDenied",
+    "CredentialsMissing",
+    "ArtifactTooLarge",
+    "DriverNotInstalled",
+    "SignatureMissing",
+    "SignatureInvalid",
     "UnknownFormat",
     "ManifestInvalid",
     "ModelInvalid",
@@ -138,9 +144,8 @@ def look_at_waiting(pod: Manifest) -> ModelProblem | None:
         waiting = status.get("state", {}).get("waiting", {})
         reason, detail = waiting.get("reason"), shorten(waiting.get("message", ""))
         if reason == IMAGE_NAME_INVALID:
-            return ModelProblem(
-                IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct spec.runtime.image."
-            )
+            remedy = "runtimeImages.fetch of the operator's chart" if is_fetching(status) else "spec.runtime.image"
+            return ModelProblem(IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct {remedy}.")
         if reason in IMAGE_WAITING:
             message = (
                 f"Image {status['image']} cannot be pulled. Check its name and that the nodes can reach its registry."
@@ -157,7 +162,7 @@ def look_at_end(pod: Manifest) -> ModelProblem | None:
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
         is_looping = status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
         if ended and (is_looping or ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
-            return describe_end(pod, ended)
+            return describe_end(pod, status, ended)
     return None
 
 
@@ -172,7 +177,7 @@ def look_at_eviction(pod: Manifest) -> ModelProblem | None:
     )
 
 
-def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
+def describe_end(pod: Manifest, status: Manifest, ended: Manifest) -> ModelProblem:
     """Return the problem that a container's end stands for: out of memory, the runtime's own words, or a plain failure."""
     if ended.get("reason") == "OOMKilled":
         limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "none")
@@ -183,7 +188,11 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
         code, message = said
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
     lines = shorten(cut_queries(ended.get("message", "").strip())) or "it left no message"
-    message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
+    subject, where = ("Fetching", f" --container {FETCH_CONTAINER}") if is_fetching(status) else ("The runtime", "")
+    message = (
+        f"{subject} ended with exit code {ended.get('exitCode')}: {lines}. "
+        f"See `kubectl logs --previous {pod['metadata']['name']}{where}`."
+    )
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
 
 
@@ -210,6 +219,11 @@ def find_containers(pod: Manifest) -> Iterator[Manifest]:
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses") or []
     yield from status.get("containerStatuses") or []
+
+
+def is_fetching(status: Manifest) -> bool:
+    """Tell whether a container's status is that of the one that fetches the artifact."""
+    return status.get("name") == FETCH_CONTAINER
 
 
 def find_requests(pod: Manifest) -> dict[str, str]:
