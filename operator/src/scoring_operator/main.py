@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import kopf
+import uvloop
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -125,5 +126,6 @@ def run() -> None:
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.
         identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType of str that kopf does not export
+        loop=uvloop.new_event_loop(),
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )
