@@ -34,6 +34,8 @@ class ArtifactServer:
     def __init__(self, certificate: Path, host: str = "127.0.0.1") -> None:
         self.files: dict[str, bytes] = {}
         self.plans: dict[str, list[int | str]] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        """Headers of every answer at a path, beside the server's own."""
         self.seen: list[Request] = []
         self.redirect = ""
         self._stalled = threading.Event()
@@ -47,6 +49,8 @@ class ArtifactServer:
                 seen = (headers.get("Authorization"), headers.get("Range"), headers.get("Accept-Encoding"))
                 server.seen.append(Request(self.path, *seen))
                 server.answer(self, self.path.split("?")[0])
+
+            do_HEAD = do_GET  # noqa: N815
 
             def log_message(self, *_arguments: Any) -> None: ...
 
@@ -99,10 +103,11 @@ class ArtifactServer:
         self, request: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes
     ) -> None:
         request.send_response(status)
-        for name, value in headers.items():
+        for name, value in {**headers, **self.headers.get(request.path.split("?")[0], {})}.items():
             request.send_header(name, value)
         request.end_headers()
-        request.wfile.write(body)
+        if request.command != "HEAD":
+            request.wfile.write(body)
 
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self._httpd.serve_forever)
@@ -128,10 +133,21 @@ def serve_artifacts(certificate: Path, host: str = "127.0.0.1") -> Iterator[Arti
 
 
 def make_certificate(folder: Path, host: str = "127.0.0.1") -> Path:
-    """Return a file with key and self-signed certificate for an address; beside it, with .crt, the certificate alone."""
+    """Return a file with the key and certificate of a server at an address; beside it, with .crt, that of its authority."""
     path = folder / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    names = ["-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:{host},DNS:localhost", "-days", "2"]
-    subprocess.run([*command, *names, "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    parts = [
+        folder / name for name in ("ca.key", "server.pem.crt", "server.key", "server.csr", "server.crt", "extensions")
+    ]
+    ca_key, ca, key, request, certificate, extensions = parts
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    _run_openssl("req", "-x509", *curve, "-subj", "/CN=authority", "-days", "2", "-keyout", ca_key, "-out", ca)
+    _run_openssl("req", *curve, "-subj", "/CN=server", "-keyout", key, "-out", request)
+    extensions.write_text(f"subjectAltName=IP:{host},DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    signed: list[str | Path] = ["-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-extfile", extensions, "-days", "2"]
+    _run_openssl("x509", "-req", "-in", request, *signed, "-out", certificate)
+    path.write_bytes(key.read_bytes() + certificate.read_bytes())
     return path
+
+
+def _run_openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)

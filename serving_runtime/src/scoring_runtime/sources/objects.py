@@ -32,8 +32,19 @@ from scoring_runtime.uris import ModelUri, redact_uris
 
 CHUNK_BYTES = 2**20
 _TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "600s"}
-_STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
+_STATUS = re.compile(r"status code: (\d{3})( [A-Za-z ]*)?")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+# Causes stand in the text's second half only, as the Rust libraries below print themselves.
+_CAUSES = (
+    (re.compile(r"InvalidCertificate\(\s*(\w+)"), "the server's certificate is not valid here, {}"),
+    (re.compile(r'"(dns) error"'), "its host has no address"),
+    (re.compile(r'message: "([\w ]{1,60})"'), "{}"),
+    (re.compile(r"(TimedOut)"), "the server did not answer in time"),
+)
+# Where a pod's own identity is asked for.
+_METADATA = ("169.254.", "metadata.google.internal")
+_DENIED = (401, 403)
+_MISSING = 404
 _AZURE_KEYS = {
     "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
     "AZURE_STORAGE_SAS_TOKEN": "sas_key",
@@ -100,9 +111,16 @@ class ObjectSource:
 
     def _explain(self, error: Exception) -> LoadError:
         """Return our own error; obstore's texts tell addresses with their queries, so only parts of them are taken over."""
-        if isinstance(error, FileNotFoundError):
+        text = str(error)
+        status = int(found[1]) if (found := _STATUS.search(text)) else None
+        if any(place in text.splitlines()[0] for place in _METADATA if text):
+            return FetchFailedError(
+                f"There are no credentials for {self._uri}: set spec.model.credentials, or give the pod's ServiceAccount an "
+                "identity of the cloud."
+            )
+        if isinstance(error, FileNotFoundError) or status == _MISSING:
             return ArtifactNotFoundError(f"Nothing at {self._uri}{_find_reason(error)}. Correct spec.model.uri.")
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in _DENIED:
             return AccessDeniedError(
                 f"{self._uri} is refused{_find_reason(error)}. Check spec.model.credentials and what they may read."
             )
@@ -140,9 +158,14 @@ def _open_store(uri: ModelUri, access: Access) -> S3Store | GCSStore | AzureStor
 
 
 def _find_reason(error: Exception) -> str:
-    """Return the status and the code that a server gave, such as `: 404 Not Found, NoSuchBucket`."""
-    found = [match[1].strip() for pattern in (_STATUS, _CODE) if (match := pattern.search(str(error)))]
-    return f": the server answered {', '.join(found)}" if found else ""
+    """Return what a server answered, such as `: the server answered 404 Not Found, NoSuchBucket`, or why none did."""
+    text = str(error)
+    status, code = _STATUS.search(text), _CODE.search(text)
+    said = [f"{status[1]}{(status[2] or '').rstrip()}"] if status else []
+    if said or code:
+        return f": the server answered {', '.join([*said, *([code[1]] if code else [])])}"
+    causes = (words.format(found[1]) for pattern, words in _CAUSES if (found := pattern.search(text)))
+    return next((f": {cause}" for cause in causes), "")
 
 
 def _shorten(error: Exception) -> str:
