@@ -139,7 +139,28 @@ FAKE_GCS_SERVER = Release(
 )
 """A server with Google Cloud Storage's API. Part of no cluster: tests of artifacts run it."""
 
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, VERSITYGW, FAKE_GCS_SERVER)
+REGISTRY = Release(
+    "registry",
+    "v3.1.2",
+    {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
+    "https://github.com/distribution/distribution/releases/download/{version}/registry_3.1.2_linux_{arch}.tar.gz",
+    member="registry",
+)
+"""An image registry. Part of no cluster: tests that need one run it beside theirs."""
+
+RELEASES = (
+    KUBERNETES,
+    ETCD,
+    KWOK,
+    METRICS_SERVER,
+    HELM,
+    KEDA,
+    KARPENTER,
+    PROMETHEUS,
+    REGISTRY,
+    VERSITYGW,
+    FAKE_GCS_SERVER,
+)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

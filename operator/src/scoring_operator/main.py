@@ -15,6 +15,7 @@ from scoring_operator.api import describe_fields
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
 from scoring_operator.kinds import Scope
+from scoring_operator.logs import redact_logs
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
 
@@ -118,6 +119,7 @@ def run() -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
     for name in ("aiohttp.access", "kopf.activities.probe"):
         logging.getLogger(name).setLevel(logging.WARNING)  # one line for each probe
+    redact_logs(settings.redact_patterns, os.environ)
     # Without a view of all namespaces nobody can tell what is free.
     scope = Scope(settings.namespaces, is_capacity_told=settings.capacity_advice and not settings.namespaces)
     kopf.run(

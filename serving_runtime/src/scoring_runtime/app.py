@@ -20,6 +20,7 @@ from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
 from scoring_runtime.protocols.predict import PredictProtocol
 from scoring_runtime.protocols.score import ScoreProtocol, write_error
+from scoring_runtime.request_log import RequestLog
 from scoring_runtime.routes import ScoringRoutes
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
@@ -61,8 +62,8 @@ class Pages:
         return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def create_app(settings: Settings, service: ScoringService, metrics: Metrics) -> Flask:
-    """Return the WSGI app that serves the model of `service`."""
+def create_app(settings: Settings, service: ScoringService, metrics: Metrics, log: RequestLog | None = None) -> Flask:
+    """Return the WSGI app that serves the model of `service`, and tells `log` of each scoring request."""
     app = Flask("scoring_runtime", static_folder=None)
     pages = Pages(service, metrics)
     app.add_url_rule("/version", view_func=pages.show_version)
@@ -80,7 +81,7 @@ def create_app(settings: Settings, service: ScoringService, metrics: Metrics) ->
         OpenInferenceProtocol(service, directory),
         PredictProtocol(service, directory),
     ]
-    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, settings.max_body_bytes, metrics)  # type: ignore[method-assign]
+    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, settings.max_body_bytes, metrics, log)  # type: ignore[method-assign]
     return app
 
 

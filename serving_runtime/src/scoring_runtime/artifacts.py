@@ -26,6 +26,7 @@ from scoring_runtime.errors import (
     SignatureMissingError,
 )
 from scoring_runtime.records import read_record
+from scoring_runtime.redaction import redactor
 from scoring_runtime.settings import Settings
 from scoring_runtime.sources import Access, open_source
 from scoring_runtime.transfers import Bounds, fetch_files
@@ -138,8 +139,10 @@ def _fetch(uri: ModelUri, settings: Settings) -> _Found:
 
 
 def _make_access(uri: ModelUri, settings: Settings) -> Access:
-    secret, folder = settings.model_credentials, settings.credentials_dir
+    secret, folder = settings.model_secret_name, settings.credentials_dir
     credentials = read_credentials(uri.scheme, folder, secret, anonymous=settings.model_anonymous)
+    # Should a library quote one of them in an error, no log and no message shows it.
+    redactor.learn(credentials.secrets)
     return Access(settings.model_endpoint, credentials)
 
 

@@ -24,7 +24,7 @@ _SETS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "hf": (("HF_TOKEN",),),
     "oci": ((".dockerconfigjson",), ("username", "password")),
 }
-_EXTRAS: Mapping[str, tuple[str, ...]] = {"s3": ("AWS_SESSION_TOKEN", "AWS_REGION")}
+_PUBLIC_KEYS = (CA_KEY, "AWS_REGION", "username")
 # The environment's own variables count where a Secret gives nothing; these are read from it.
 _ENVIRONMENT_KEYS = ("HF_TOKEN",)
 
@@ -39,6 +39,11 @@ class Credentials:
     def get(self, key: str) -> str | None:
         """Return a value, or None."""
         return self.values.get(key)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return the values that nobody may see: all but the certificates of authorities, and names of places and people."""
+        return [value for key, value in self.values.items() if key not in _PUBLIC_KEYS]
 
     @property
     def ca(self) -> str | None:
@@ -81,7 +86,9 @@ def _check_keys(scheme: str, values: Mapping[str, str], secret: str) -> None:
         return
     if begun:
         missing = [key for key in begun[0] if not values.get(key)]
-        raise CredentialsMissingError(f"The Secret {secret} lacks {', '.join(missing)}: add what {scheme}:// needs.")
+        raise CredentialsMissingError(
+            f"The Secret {secret} has no {' and no '.join(missing)}. Add what {scheme}:// needs."
+        )
     if CA_KEY not in values:
         names = ", ".join(sorted(values))
         raise CredentialsMissingError(

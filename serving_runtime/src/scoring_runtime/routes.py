@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from time import perf_counter
+from time import perf_counter, time
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
@@ -12,6 +12,8 @@ from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, get_retry_after
 from scoring_runtime.protocols.score import write_error
+from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.request_log import RequestLog, RequestRecord
 
 Headers = list[tuple[str, str]]
 Route = tuple[HttpProtocol, Handler]
@@ -30,9 +32,15 @@ class ScoringRoutes:
     """A WSGI application: requests on a protocol's paths are scored, all others go on to `rest`."""
 
     def __init__(
-        self, rest: WSGIApplication, protocols: Sequence[HttpProtocol], max_body_bytes: int, metrics: Metrics
+        self,
+        rest: WSGIApplication,
+        protocols: Sequence[HttpProtocol],
+        max_body_bytes: int,
+        metrics: Metrics,
+        log: RequestLog | None = None,
     ) -> None:
         self._rest = rest
+        self._log = log
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
         self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
@@ -64,17 +72,25 @@ class ScoringRoutes:
     ) -> Iterable[bytes]:
         started = perf_counter()
         request = HttpRequest(environ, self._max_body_bytes)
+        request_id = choose_request_id(request.get_header(HEADER))
+        failure: RequestError | None = None
         try:
             status, answer = _OK, handler(request)
         except RequestError as error:
-            status, answer = find_status(error), _write_error(protocol, error)
+            failure, status, answer = error, find_status(error), _write_error(protocol, error)
             self._discard(request)
         except Exception as error:
-            _logger.exception("request failed", exc_info=error)
-            failed = ScoringFailedError("The model failed on this request: the server's log says why.")
-            status, answer = find_status(failed), _write_error(protocol, failed)
-        self._metrics.record_request(status, perf_counter() - started)
-        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
+            _logger.exception("request failed", request_id=request_id, exc_info=error)
+            failure = ScoringFailedError("The model failed on this request: the server's log says why.")
+            status, answer = find_status(failure), _write_error(protocol, failure)
+        seconds = perf_counter() - started
+        self._metrics.record_request(status, seconds)
+        if self._log is not None:
+            trace_id = find_trace_id(request.get_header(TRACE_HEADER))
+            code = failure.code if failure else None
+            sizes = request.length, len(answer.body)
+            self._log.add(RequestRecord(time(), request_id, protocol.name, status, seconds, *sizes, code, trace_id))
+        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id)])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
     def _discard(self, request: HttpRequest) -> None:

@@ -1,21 +1,23 @@
 """The runtime's settings: one frozen object read from the SCORING_* variables listed in docs/runtime-contract.md."""
 
+import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scoring_runtime.errors import InvalidSettingsError
+from scoring_runtime.redaction import compile_pattern
 
 PREFIX = "SCORING_"
 DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 # Their values may hold credentials, so a message about them never shows the value.
-_SECRET_FIELDS = ("model_uri", "model_signature_uri")
+_SECRET_FIELDS = ("model_uri", "model_signature_uri", "redact_patterns")
 
 
 def count_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -48,7 +50,7 @@ class Settings(BaseSettings):
     model_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     model_format: str | None = None
     model_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
-    model_credentials: str | None = None
+    model_secret_name: str | None = None
     model_anonymous: bool = False
     model_max_bytes: int = Field(default=100 * 2**30, ge=1)
     model_signature_key: str | None = None
@@ -71,7 +73,27 @@ class Settings(BaseSettings):
     grpc_port: int | None = Field(default=None, ge=1, le=65535)
     drain_seconds: float = Field(default=5.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    request_log: bool = True
+    redact_patterns: Annotated[tuple[str, ...], NoDecode] = Field(default=(), max_length=32)
     termination_log: Path = DEFAULT_TERMINATION_LOG
+
+    @field_validator("redact_patterns", mode="before")
+    @classmethod
+    def _read_patterns(cls, given: object) -> object:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError as error:
+            raise ValueError('is not JSON, such as ["[A-Z]{2}[0-9]{6}"]') from error
+
+    @field_validator("redact_patterns")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for number, pattern in enumerate(patterns, start=1):
+            try:
+                compile_pattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"pattern {number} {error}") from error
+        return patterns
 
 
 def read_settings() -> Settings:

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from scoring_runtime.errors import InvalidSettingsError
+from scoring_runtime.redaction import cut_uris
 
 REMOTE_SCHEMES = ("https", "s3", "gs", "abfs", "abfss", "hf", "oci")
 SCHEMES = ("file", "pvc", *REMOTE_SCHEMES)
@@ -16,9 +17,6 @@ FORMS = (
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 # Their paths are taken as they are written: a % in the name of an object is a %.
 _LITERAL_SCHEMES = ("s3", "gs", "abfs", "abfss", "hf", "oci")
-
-_URI = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?", re.IGNORECASE)
-_CONTAINER = re.compile(r"abfss?://[^:]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class ModelUri:
 
     def __str__(self) -> str:
         """Return the URI without user info, query and fragment: the only form for messages and logs."""
-        return redact_uris(self.text)
+        return cut_uris(self.text)
 
     @property
     def is_remote(self) -> bool:
@@ -47,14 +45,13 @@ class ModelUri:
         return self.scheme in REMOTE_SCHEMES
 
 
-def redact_uris(text: str) -> str:
-    """Return `text` with user info, query and fragment cut from every URI in it; the container of abfs stays."""
-
-    def redact(found: re.Match[str]) -> str:
-        user = found[2] or ""
-        return found[1] + (user if _CONTAINER.fullmatch(found[1] + user) else "") + found[3]
-
-    return _URI.sub(redact, text)
+def find_credentials(text: str) -> list[str]:
+    """Return what of a URI is secret wherever it appears: its password, and the values of its query."""
+    try:
+        parts = urlsplit(text)
+        return [*filter(None, [parts.password]), *(value for _, value in parse_qsl(parts.query))]
+    except ValueError:
+        return []
 
 
 def is_archive_name(name: str) -> bool:

@@ -1,6 +1,7 @@
 """The worker: the process with the model, its HTTP application, and gRPC where that is asked for. Started by server.py."""
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import threading
@@ -15,9 +16,11 @@ from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.errors import DeviceLostError, InvalidSettingsError, LoadError, ScorerFailedError
 from scoring_runtime.loading import limit_threads, load_model
-from scoring_runtime.logs import configure_logging
+from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
+from scoring_runtime.output import capture_output
+from scoring_runtime.request_log import RequestLog
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 from scoring_runtime.termination import report_failure
@@ -38,6 +41,8 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
     threading.Thread(target=_insist_on_end, args=(draining, settings.drain_seconds), name="end", daemon=True).start()
     configure_logging(settings.log_level)
+    capture_output()
+    configure_redaction(settings.redact_patterns, settings.model_uri)
     limit_threads(settings.threads)
     slot = ModelSlot(draining.is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
@@ -45,18 +50,28 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     load = partial(_load_or_exit, settings, slot, batcher, metrics)
     threading.Thread(target=load, name="loading", daemon=True).start()
     service = ScoringService(settings.model_name, slot, batcher)
+    log = _open_request_log() if settings.request_log else None
     if settings.grpc_port is not None:
-        _start_grpc(settings, service, metrics, draining)
-    return create_app(settings, service, metrics)
+        _start_grpc(settings, service, metrics, draining, log)
+    return create_app(settings, service, metrics, log)
 
 
-def _start_grpc(settings: Settings, service: ScoringService, metrics: Metrics, draining: Event) -> None:
+def _open_request_log() -> RequestLog:
+    log = RequestLog()
+    # What waits is written when the process ends; `atexit` is not run in a child of multiprocessing.
+    multiprocessing.util.Finalize(None, log.close, exitpriority=0)
+    return log
+
+
+def _start_grpc(
+    settings: Settings, service: ScoringService, metrics: Metrics, draining: Event, log: RequestLog | None
+) -> None:
     try:
         # Only here: grpcio costs time and memory, and may be missing.
         from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
 
         limits = GrpcLimits(settings.max_body_bytes, settings.max_queue)
-        server = start_grpc_server(settings.grpc_port or 0, service, metrics, limits)
+        server = start_grpc_server(settings.grpc_port or 0, service, metrics, limits, log)
     except InvalidSettingsError as error:
         _end_worker(settings, error)
     except ModuleNotFoundError as error:

@@ -102,6 +102,28 @@ def test_a_record_that_is_missing_or_of_another_artifact_is_not_served(make_sett
         fetch_artifact(settings.model_copy(update={"model_digest": "sha256:" + "1" * 64}))
 
 
+def test_a_missing_secret_is_told_by_name(tmp_path: Path) -> None:
+    missing = {"SCORING_MODEL_SECRET_NAME": "warehouse", "SCORING_CREDENTIALS_DIR": str(tmp_path / "nowhere")}
+    assert run_fetch(tmp_path, "s3://models/faq", **missing).returncode == 1
+    assert json.loads((tmp_path / "termination-log").read_text()) == {
+        "code": "CredentialsMissing",
+        "message": (
+            "The Secret warehouse does not exist or is empty: create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or correct spec.model.credentials."
+        ),
+    }
+
+
+def test_what_lacks_in_a_secret_is_told_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "AWS_ACCESS_KEY_ID").write_text("AKIAABCDEFGHIJKLMNOP")
+    given = {"SCORING_MODEL_SECRET_NAME": "warehouse", "SCORING_CREDENTIALS_DIR": str(folder)}
+    assert run_fetch(tmp_path, "s3://models/faq", **given).returncode == 1
+    said = json.loads((tmp_path / "termination-log").read_text())
+    assert said["message"] == "The Secret warehouse has no AWS_SECRET_ACCESS_KEY. Add what s3:// needs."
+
+
 def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Path, make_settings: Any) -> None:
     (tmp_path / "zeros").write_bytes(bytes(10**6))
     subprocess.run(["tar", "-czf", tmp_path / "bomb.tar.gz", "-C", tmp_path, "zeros"], check=True)
@@ -130,7 +152,8 @@ def test_the_command_digest_prints_what_the_field_wants(folder: Path, archive: P
     for path in (folder, archive):
         assert run_runtime("digest", str(path)).stdout == f"{compute_digest(path)}\n"
     done = run_runtime("digest", str(folder / "nowhere"))
-    assert (done.returncode, done.stdout) != (0, "")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nowhere" in done.stderr
 
 
 def test_other_arguments_are_refused() -> None:

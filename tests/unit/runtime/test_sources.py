@@ -81,7 +81,7 @@ def settings(make_settings: Any, secret: Secret, server: ArtifactServer) -> Any:
     """Return the maker of settings with the Secret mounted, and the server as endpoint unless told otherwise."""
 
     def make(uri: str, **values: Any) -> Settings:
-        defaults = {"model_credentials": "keys", "credentials_dir": secret.folder}
+        defaults = {"model_secret_name": "keys", "credentials_dir": secret.folder}
         made: Settings = make_settings(uri, **{**defaults, "model_endpoint": f"https://{server.base}", **values})
         return made
 
@@ -197,7 +197,7 @@ def test_anonymous_asks_without_credentials(bucket: ArtifactServer, settings: An
 
 def test_half_a_key_pair_is_told(bucket: ArtifactServer, settings: Any, secret: Secret) -> None:
     (secret.folder / "AWS_SECRET_ACCESS_KEY").unlink()
-    with pytest.raises(CredentialsMissingError, match="The Secret keys lacks AWS_SECRET_ACCESS_KEY"):
+    with pytest.raises(CredentialsMissingError, match="The Secret keys has no AWS_SECRET_ACCESS_KEY"):
         fetch_artifact(settings("s3://models/faq"))
     assert bucket.seen == []
 

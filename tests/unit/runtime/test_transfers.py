@@ -356,7 +356,7 @@ def test_a_full_disk_is_no_reason_to_try_again(tmp_path: Path, waits: list[float
 
 
 def test_the_secrets_keys_are_named_when_they_are_missing(tmp_path: Path, make_settings: Any) -> None:
-    settings = {"model_credentials": "s3", "credentials_dir": tmp_path / "credentials"}
+    settings = {"model_secret_name": "s3", "credentials_dir": tmp_path / "credentials"}
     with pytest.raises(CredentialsMissingError) as caught:
         fetch_artifact(make_settings("https://models.example.com/faq.tar", **settings))
     assert caught.value.message == (
@@ -365,7 +365,7 @@ def test_the_secrets_keys_are_named_when_they_are_missing(tmp_path: Path, make_s
     )
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "username").write_text("me")
-    with pytest.raises(CredentialsMissingError, match=r"^The Secret s3 lacks password: add what https:// needs\.$"):
+    with pytest.raises(CredentialsMissingError, match=r"^The Secret s3 has no password\. Add what https:// needs\.$"):
         fetch_artifact(make_settings("https://models.example.com/faq.tar", **settings))
     (tmp_path / "credentials" / "username").rename(tmp_path / "credentials" / "AWS_REGION")
     with pytest.raises(CredentialsMissingError, match=r"has no key that https:// reads \(it has AWS_REGION\)"):

@@ -110,7 +110,7 @@ def render_fetch_environment(model: ScoringModel) -> list[Manifest]:
         "SCORING_MODEL_URI": source.uri,
         "SCORING_MODEL_DIGEST": source.digest,
         "SCORING_MODEL_ENDPOINT": source.endpoint,
-        "SCORING_MODEL_CREDENTIALS": credentials.secret_name if credentials else None,
+        "SCORING_MODEL_SECRET_NAME": credentials.secret_name if credentials else None,
         "SCORING_MODEL_ANONYMOUS": "true" if credentials and credentials.anonymous else None,
         "SCORING_MODEL_MAX_BYTES": None
         if source.size_limit is None

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from operator import methodcaller
-from time import perf_counter
-from typing import Any
+from time import perf_counter, time
+from typing import Any, NamedTuple
 
 import grpc
 import structlog
@@ -28,10 +28,14 @@ from scoring_runtime.protocols import find_status, get_retry_after
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_tensors import read_inputs, write_answer
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface
+from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.request_log import RequestLog, RequestRecord
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tensors import TensorSpec
 
 SERVICE = "inference.GRPCInferenceService"
+PROTOCOL = "open-inference-grpc"
+REQUEST_ID = HEADER.lower()
 RETRY_AFTER = "retry-after"
 # Beside those that wait for the model: threads that refuse requests and answer probes.
 SPARE_THREADS = 8
@@ -56,6 +60,13 @@ class GrpcLimits:
     max_queue: int
 
 
+class Received(NamedTuple):
+    """A message, and how many bytes it had on the way."""
+
+    message: Any
+    size_bytes: int
+
+
 class GrpcServer:
     """A running server."""
 
@@ -68,8 +79,13 @@ class GrpcServer:
         self._server.stop(grace_seconds).wait()
 
 
-def start_grpc_server(port: int, service: ScoringService, metrics: Metrics, limits: GrpcLimits) -> GrpcServer:
-    """Serve on this port (0: any free one) from now on. Raises InvalidSettingsError when it cannot be used."""
+def start_grpc_server(
+    port: int, service: ScoringService, metrics: Metrics, limits: GrpcLimits, log: RequestLog | None = None
+) -> GrpcServer:
+    """Serve on this port (0: any free one) from now on, and tell `log` of each scoring request.
+
+    Raises InvalidSettingsError when the port cannot be used.
+    """
     threads = limits.max_queue + SPARE_THREADS
     options = [
         ("grpc.max_receive_message_length", limits.max_message_bytes),
@@ -81,7 +97,7 @@ def start_grpc_server(port: int, service: ScoringService, metrics: Metrics, limi
     # Beyond the threads, grpcio refuses with RESOURCE_EXHAUSTED what would wait for one unseen.
     server = grpc.server(pool, options=options, maximum_concurrent_rpcs=threads)
     inference = InferenceService(service, ModelDirectory(service), metrics)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, _list_methods(inference)),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, _list_methods(inference, log)),))
     try:
         bound = server.add_insecure_port(f"[::]:{port}")
     except RuntimeError as error:
@@ -129,7 +145,7 @@ class InferenceService:
             outputs=[_describe_tensor(spec) for spec in interface.outputs.values()],
         )
 
-    def infer(self, request: messages.ModelInferRequest) -> messages.ModelInferResponse:
+    def infer(self, request: messages.ModelInferRequest, request_id: str = "") -> messages.ModelInferResponse:
         """Score the tensors of a request; count it and its time."""
         started, status = perf_counter(), _OK
         try:
@@ -138,7 +154,7 @@ class InferenceService:
             status = find_status(error)
             raise
         except Exception as error:
-            _logger.exception("scoring failed")
+            _logger.exception("request failed", request_id=request_id)
             failed = ScoringFailedError("The model failed on this request: the server's log says why.")
             status = find_status(failed)
             raise failed from error
@@ -158,16 +174,19 @@ class InferenceService:
         return True
 
 
-def _list_methods(inference: InferenceService) -> dict[str, grpc.RpcMethodHandler]:
+def _list_methods(inference: InferenceService, log: RequestLog | None) -> dict[str, grpc.RpcMethodHandler]:
     methods: dict[str, tuple[Callable[[Any], Message], type[Message]]] = {
         "ServerLive": (inference.is_live, messages.ServerLiveRequest),
         "ServerReady": (inference.is_ready, messages.ServerReadyRequest),
         "ModelReady": (inference.is_model_ready, messages.ModelReadyRequest),
         "ServerMetadata": (inference.describe_server, messages.ServerMetadataRequest),
         "ModelMetadata": (inference.describe_model, messages.ModelMetadataRequest),
-        "ModelInfer": (inference.infer, messages.ModelInferRequest),
     }
-    return {name: _handle(answer, request) for name, (answer, request) in methods.items()}
+    handlers = {name: _handle(answer, request) for name, (answer, request) in methods.items()}
+    return {
+        **handlers,
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(_Scoring(inference, log).call, _receive, None),
+    }
 
 
 def _handle(answer: Callable[[Any], Message], request: type[Message]) -> grpc.RpcMethodHandler:
@@ -175,14 +194,53 @@ def _handle(answer: Callable[[Any], Message], request: type[Message]) -> grpc.Rp
         try:
             return answer(message)
         except RequestError as error:
-            seconds = get_retry_after(error)
-            if seconds is not None:
-                context.set_trailing_metadata(((RETRY_AFTER, str(seconds)),))
-            context.abort(_find_code(error), error.message)
-            # abort ends the call by an exception of its own.
+            _abort(context, error)
             raise
 
     return grpc.unary_unary_rpc_method_handler(call, request.FromString, methodcaller("SerializeToString"))
+
+
+class _Scoring:
+    """ModelInfer: as the other methods, with a request id and a line in the log."""
+
+    def __init__(self, inference: InferenceService, log: RequestLog | None) -> None:
+        self._inference = inference
+        self._log = log
+
+    def call(self, received: Received, context: grpc.ServicerContext) -> bytes:
+        """Score, and return the packed answer."""
+        started, metadata = perf_counter(), dict(context.invocation_metadata())
+        request_id = choose_request_id(metadata.get(REQUEST_ID))
+        error: RequestError | None = None
+        answer = b""
+        try:
+            answer = self._inference.infer(received.message, request_id).SerializeToString()
+        except RequestError as problem:
+            error = problem
+        seconds = perf_counter() - started
+        if self._log is not None:
+            status, code = (find_status(error), error.code) if error else (_OK, None)
+            sizes = received.size_bytes, len(answer)
+            trace_id = find_trace_id(metadata.get(TRACE_HEADER))
+            self._log.add(RequestRecord(time(), request_id, PROTOCOL, status, seconds, *sizes, code, trace_id))
+        if error is not None:
+            _abort(context, error, ((REQUEST_ID, request_id),))
+            raise error
+        context.set_trailing_metadata(((REQUEST_ID, request_id),))
+        return answer
+
+
+def _receive(data: bytes) -> Received:
+    return Received(messages.ModelInferRequest.FromString(data), len(data))
+
+
+def _abort(context: grpc.ServicerContext, error: RequestError, metadata: tuple[tuple[str, str], ...] = ()) -> None:
+    """End the call with the error: grpcio raises an exception of its own for that."""
+    seconds = get_retry_after(error)
+    if seconds is not None:
+        metadata = (*metadata, (RETRY_AFTER, str(seconds)))
+    context.set_trailing_metadata(metadata)
+    context.abort(_find_code(error), error.message)
 
 
 def _find_code(error: RequestError) -> grpc.StatusCode:

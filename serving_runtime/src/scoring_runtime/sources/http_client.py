@@ -14,7 +14,7 @@ import urllib3
 
 from scoring_runtime.credentials import Credentials
 from scoring_runtime.errors import AccessDeniedError, ArtifactNotFoundError, FetchFailedError, InvalidSettingsError
-from scoring_runtime.uris import redact_uris
+from scoring_runtime.redaction import cut_uris
 
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 60
@@ -160,7 +160,7 @@ def make_basic_header(user: str, password: str) -> str:
 def check_endpoint(endpoint: str) -> str:
     """Return an endpoint without a / at its end, if it is safe to send a token to. Raises InvalidSettingsError."""
     if not endpoint.startswith("https://") and urlsplit(endpoint).hostname not in _LOOPBACK:
-        raise InvalidSettingsError(f"The endpoint {redact_uris(endpoint)} is not https. Give one that is.")
+        raise InvalidSettingsError(f"The endpoint {cut_uris(endpoint)} is not https. Give one that is.")
     return endpoint.rstrip("/")
 
 

@@ -27,8 +27,9 @@ from scoring_runtime.errors import (
     InvalidSettingsError,
     LoadError,
 )
+from scoring_runtime.redaction import cut_uris
 from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.uris import ModelUri, redact_uris
+from scoring_runtime.uris import ModelUri
 
 CHUNK_BYTES = 2**20
 _TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "600s"}
@@ -170,4 +171,4 @@ def _find_reason(error: Exception) -> str:
 
 def _shorten(error: Exception) -> str:
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return redact_uris(line)[:300].rstrip(".")
+    return cut_uris(line)[:300].rstrip(".")
