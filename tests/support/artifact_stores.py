@@ -8,8 +8,8 @@ import datetime
 import hashlib
 import hmac
 import json
+import ssl
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import obstore
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.store import AzureStore, S3Store
 
 from artifact_servers import make_certificate
 from local_clusters import ROOT, run_local_cluster
@@ -45,21 +45,27 @@ class Server:
         """Where it answers."""
         return f"https://{self.address}"
 
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client trusts it by."""
+        return ssl.create_default_context(cafile=self.authority)
+
 
 @contextmanager
-def run_server(folder: Path, host: str, command: Sequence[str | Path], **variables: str) -> Iterator[Server]:
+def run_server(folder: Path, host: str, command: Sequence[object], **variables: str) -> Iterator[Server]:
     """Yield a server; {port}, {certificate} and {key} in the command are filled in."""
     port = find_free_port()
     combined = make_certificate(folder, host)
     values = {"port": port, "host": host, "certificate": combined, "key": folder / "server.key"}
     words = [str(word).format(**values) for word in command]
+    environment = {name: value.format(**values) for name, value in variables.items()}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            words, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **variables}
+            words, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **environment}
         )
     server = Server(f"{host}:{port}", Path(f"{combined}.crt"))
     try:
-        wait_for(lambda: answers(server), f"{words[0]} at {server.address}: {(folder / 'log').read_text()[-500:]}", 30)
+        wait_for(lambda: answers(server), f"{words[0]} at {server.address}", 30)
         yield server
     finally:
         process.terminate()
@@ -69,7 +75,7 @@ def run_server(folder: Path, host: str, command: Sequence[str | Path], **variabl
 def answers(server: Server) -> bool:
     """Tell whether a server answers at all."""
     try:
-        httpx.get(server.url, verify=False, trust_env=False)  # noqa: S501  # whether it is trusted is what tests are about
+        httpx.get(server.url, verify=server.trust, trust_env=False)
     except httpx.TransportError:
         return False
     return True
@@ -151,8 +157,7 @@ def make_container(server: Server) -> None:
         "x-ms-version": "2023-11-03",
         "Authorization": f"SharedKey {AZURE_ACCOUNT}:{base64.b64encode(signed).decode()}",
     }
-    trust: Any = str(server.authority)
-    answer = httpx.put(f"{server.url}{path}?restype=container", headers=headers, verify=trust, trust_env=False)
+    answer = httpx.put(f"{server.url}{path}?restype=container", headers=headers, verify=server.trust, trust_env=False)
     answer.raise_for_status()
 
 
@@ -167,9 +172,12 @@ def open_azurite(server: Server) -> AzureStore:
 
 
 @contextmanager
-def run_gcs(folder: Path) -> Iterator[Server]:
-    """Yield a server with Google Cloud Storage's API and a bucket `models`."""
-    (folder / "data" / BUCKET).mkdir(parents=True)
+def run_gcs(folder: Path, files: Mapping[str, bytes]) -> Iterator[Server]:
+    """Yield a server with Google Cloud Storage's API and a bucket `models` with these objects."""
+    for name, content in files.items():
+        path = folder / "data" / BUCKET / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     program = run_local_cluster("program", "fake-gcs-server")
     tls = ["-scheme", "https", "-cert-location", "{certificate}", "-private-key-location", "{key}"]
     place = ["-host", "{host}", "-port", "{port}", "-public-host", "{host}:{port}", "-backend", "memory"]
@@ -177,10 +185,25 @@ def run_gcs(folder: Path) -> Iterator[Server]:
         yield server
 
 
-def open_gcs(server: Server) -> GCSStore:
-    """Return the bucket, for those who put artifacts there."""
-    config: Any = {"base_url": server.url, "skip_signature": True}
-    return GCSStore(BUCKET, config=config, client_options={"root_certificate": server.authority.read_text()})
+@contextmanager
+def run_registry(folder: Path) -> Iterator[Server]:
+    """Yield an empty registry (distribution) that the user `team` may use."""
+    (folder / "htpasswd").write_text("team:$2b$05$abcdefghijklmnopqrstuuOQ8oR2OZN3uxNviHADK7l/9wmEtSi1m\n")
+    configuration = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "auth": {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}},
+        "http": {"secret": "of-the-tests"},
+    }
+    (folder / "registry.json").write_text(json.dumps(configuration))
+    variables = {
+        "REGISTRY_HTTP_ADDR": "{host}:{port}",
+        "REGISTRY_HTTP_TLS_CERTIFICATE": "{certificate}",
+        "REGISTRY_HTTP_TLS_KEY": "{key}",
+    }
+    command = [run_local_cluster("program", "registry"), "serve", folder / "registry.json"]
+    with run_server(folder, "127.0.0.1", command, **variables) as server:
+        yield server
 
 
 def put_files(store: Any, files: Mapping[str, bytes]) -> None:
