@@ -65,6 +65,9 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
         return problem
     if problem is not None:
         return ModelProblem(problem.reason, problem.message, stalled=True)
+    if any(map(is_being_fetched_for, select_newest(deployment, pods))):
+        message = "The artifact is still being fetched, for more than 10 minutes now; the log of the container fetch tells how."
+        return ModelProblem(PROGRESS_DEADLINE_EXCEEDED, message, stalled=False)
     return ModelProblem(
         PROGRESS_DEADLINE_EXCEEDED, "The replicas did not become ready in time; see the pods' logs and events."
     )
@@ -219,6 +222,11 @@ def find_containers(pod: Manifest) -> Iterator[Manifest]:
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses") or []
     yield from status.get("containerStatuses") or []
+
+
+def is_being_fetched_for(pod: Manifest) -> bool:
+    """Tell whether a pod's artifact is on its way: a large one may take longer than a Deployment waits."""
+    return any(is_fetching(status) and "running" in status.get("state", {}) for status in find_containers(pod))
 
 
 def is_fetching(status: Manifest) -> bool:

@@ -312,3 +312,11 @@ def test_passed_progress_deadline_is_the_reason_when_there_is_no_other(build_dep
 
 def test_nothing_is_no_problem_when_there_is_nothing_yet() -> None:
     assert find_problem(None, []) is None
+
+
+def test_artifact_that_takes_long_to_fetch_is_told_and_not_stalled(build_deployment: Build, build_pod: Build) -> None:
+    late = build_deployment(reason="ProgressDeadlineExceeded")
+    problem = find_problem(late, [build_pod(**fetch({"running": {}}))])
+    assert problem is not None
+    assert (problem.reason, problem.stalled) == ("ProgressDeadlineExceeded", False)
+    assert "still being fetched" in problem.message
