@@ -139,6 +139,14 @@ FAKE_GCS_SERVER = Release(
 )
 """A server with Google Cloud Storage's API. Part of no cluster: tests of artifacts run it."""
 
+TRAEFIK = Release(
+    "traefik",
+    "v3.6.12",
+    {"traefik": "github.com/traefik/traefik/v3/cmd/traefik"},
+    "https://github.com/traefik/traefik/releases/download/{version}/traefik_{version}_linux_{arch}.tar.gz",
+    member="{name}",
+    linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
+)
 REGISTRY = Release(
     "registry",
     "v3.1.2",
@@ -157,6 +165,7 @@ RELEASES = (
     KEDA,
     KARPENTER,
     PROMETHEUS,
+    TRAEFIK,
     REGISTRY,
     VERSITYGW,
     FAKE_GCS_SERVER,
@@ -177,6 +186,7 @@ ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),
     Addon.PROMETHEUS: tuple(PROMETHEUS.packages),
+    Addon.TRAEFIK: tuple(TRAEFIK.packages),
 }
 
 
