@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from hostile_specs import MODEL_SPECS, PUBLIC_KEY
 from kubectl import Kubectl, KubectlError
 from local_clusters import ROOT
 from scoring_models import ScoringModels, open_namespace
 
+SIGNATURE = {"publicKey": PUBLIC_KEY}
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -48,9 +50,37 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ({"model": {}}, "spec.model.uri: Required value"),
         (
             {"model": {"uri": "ftp://host/model.tar"}},
-            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path or https://host/path',
+            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path, ',
         ),
         ({"model": {"uri": "https://me:secret@host/model.tar"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "oci://me:secret@host/faq:1"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "oci://host/faq"}}, "oci://registry/repository:tag (or @sha256:digest)"),
+        ({"model": {"uri": "s3://models/faq?versionId=1"}}, "uri must be file:///path (inside the image)"),
+        ({"model": {"uri": "pvc://m/f", "credentials": {"secretName": "s"}}}, "credentials are for artifacts that are"),
+        ({"model": {"uri": "s3://m/f", "credentials": {}}}, "credentials needs secretName, anonymous: true, or both"),
+        (
+            {"model": {"uri": "hf://t/f", "credentials": {"anonymous": True}}},
+            "credentials.anonymous is for s3, gs and abfs",
+        ),
+        ({"model": {"uri": "oci://h/f:1", "endpoint": "https://h"}}, "endpoint is for s3, gs, abfs and hf"),
+        ({"model": {"uri": "s3://m/f", "endpoint": "minio:9000"}}, "endpoint must be an address such as"),
+        (
+            {"model": {"uri": "s3://m/f", "endpoint": "http://minio"}},
+            "an endpoint without TLS is for s3 only, and needs a",
+        ),
+        ({"model": {"uri": "s3://m/f", "sizeLimit": "0"}}, "sizeLimit must be more than 0"),
+        ({"model": {"uri": "s3://m/f", "sizeLimit": "much"}}, "spec.model.sizeLimit in body should match"),
+        ({"model": {"uri": "s3://m/f", "signature": {"publicKey": "MFkw"}}}, "publicKey must be PEM text"),
+        ({"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "value": "n!"}}}, "value must be base64 text"),
+        (
+            {"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "value": "QQ==", "uri": "s3://m/s"}}},
+            "uri and value exclude each other",
+        ),
+        ({"model": {"uri": "file:///m", "signature": SIGNATURE}}, "signature is not for file:// artifacts"),
+        (
+            {"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "uri": "s3://other/f.sig"}}},
+            "signature.uri must have the scheme and the host, bucket or claim of uri",
+        ),
         ({"model": {"uri": "pvc://models/../other/model.tar"}}, "uri must not hold .. as a path segment"),
         (
             {"model": {"uri": "file:///m.tar", "digest": "sha256:12"}},
@@ -81,6 +111,34 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         (
             {"endpoint": {"type": "ExternalName"}},
             'spec.endpoint.type: Unsupported value: "ExternalName": supported values: "ClusterIP", "NodePort", "LoadBalancer"',
+        ),
+        (
+            {"endpoint": {"host": "*.example.com"}},
+            "host must be a DNS name in lower case, such as faq.example.com: no wildcard, no port, no IP address",
+        ),
+        ({"endpoint": {"host": "192.0.2.1"}}, "host must be a DNS name in lower case"),
+        ({"endpoint": {"host": "a.b", "path": "faq"}}, "path must be / or a prefix such as /faq or /team/faq"),
+        ({"endpoint": {"host": "a.b", "path": "/a/../b"}}, "path must be / or a prefix such as /faq or /team/faq"),
+        ({"endpoint": {"host": "a.b", "path": "/score"}}, "path must not begin with a path of the runtime itself"),
+        (
+            {"endpoint": {"tls": {"secretName": "cert"}}},
+            "path, tls, ingressClassName, ingressAnnotations and gateway need a host: set spec.endpoint.host",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public"}, "ingressClassName": "nginx"}},
+            "gateway excludes ingressClassName and ingressAnnotations: an endpoint has an HTTPRoute or an Ingress, never both",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public"}, "tls": {}}},
+            "tls is for an Ingress; behind a Gateway TLS is its listener's: leave tls out, and name the HTTPS listener in gateway.sectionName",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public", "redirectSectionName": "http"}}},
+            "redirectSectionName needs sectionName: name the HTTPS listener that serves, too",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "tls": {"issuer": {"name": "ca", "kind": "Vault"}}}},
+            "kind must be Issuer or ClusterIssuer in the group cert-manager.io",
         ),
         (
             {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "x"}]}},
@@ -114,6 +172,22 @@ def test_apply_accepts_a_pickle_with_its_digest(models: ScoringModels) -> None:
     models.apply("pickled", model={"uri": "https://host/model.pkl?signature=x", "digest": DIGEST})
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        MODEL_SPECS[1]["model"],
+        {"uri": "gs://models/faq", "credentials": {"anonymous": True}, "sizeLimit": 1024},
+        {"uri": "abfs://models@account.dfs.core.windows.net/faq/", "credentials": {"secretName": "azure"}},
+        {"uri": "hf://team/faq@refs%2Fpr%2F1/onnx", "endpoint": "https://hub.example.com"},
+        {"uri": "oci://registry.example.com:5000/team/faq@" + DIGEST, "signature": {**SIGNATURE, "value": "QQ=="}},
+        {"uri": "pvc://models/faq.tar", "signature": {"publicKey": PUBLIC_KEY * 2, "uri": "pvc://models/faq.sig"}},
+        {"uri": "s3://models/faq", "endpoint": "http://minio:9000", "digest": DIGEST},
+    ],
+)
+def test_apply_accepts_an_artifact_of_each_scheme(models: ScoringModels, model: dict[str, Any]) -> None:
+    models.apply("remote", model=model)
+
+
 def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:
     models.apply("minimal", hardwareClass=None, model={"uri": "file:///m"}, autoscaling={"maxReplicas": 3})
     spec = models.kubectl.get("scoringmodel", "minimal")["spec"]
@@ -131,7 +205,15 @@ def test_apply_refuses_a_hardware_class_with_a_bare_accelerator_name(kubectl: Ku
         )
 
 
-@pytest.mark.parametrize("path", ["spec.model.digest", "spec.autoscaling.metrics.target", "status.conditions"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "spec.model.digest",
+        "spec.autoscaling.metrics.target",
+        "status.conditions",
+        "spec.endpoint.gateway.redirectSectionName",
+    ],
+)
 def test_explain_has_a_text_for_each_field(kubectl: Kubectl, path: str) -> None:
     assert "<empty>" not in kubectl("explain", f"scoringmodel.{path}")
 

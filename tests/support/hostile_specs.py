@@ -8,6 +8,7 @@ from typing import Any
 Value = Any
 Path = tuple[str | int, ...]
 
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
 MODEL_SPECS: tuple[dict[str, Any], ...] = (
     {
         "model": {
@@ -18,7 +19,16 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
         "hardwareClass": "cpu",
         "replicas": 1,
         "batching": {"maxSize": 8, "maxDelayMilliseconds": 5},
-        "endpoint": {"type": "ClusterIP", "grpc": True, "annotations": {"example.com/team": "faq"}},
+        "endpoint": {
+            "type": "ClusterIP",
+            "grpc": True,
+            "annotations": {"example.com/team": "faq"},
+            "host": "faq.example.com",
+            "path": "/team/faq",
+            "ingressClassName": "nginx",
+            "ingressAnnotations": {"example.com/team": "faq"},
+            "tls": {"secretName": "faq-tls", "issuer": {"name": "ca", "kind": "ClusterIssuer"}},
+        },
         "network": {
             "ingress": [{"namespace": "web"}, {"cidr": "10.0.0.0/8"}],
             "egress": [{"podLabels": {"app": "database"}, "ports": [5432]}],
@@ -31,7 +41,13 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
         },
     },
     {
-        "model": {"uri": "pvc://models/faq/"},
+        "model": {
+            "uri": "s3://models/faq/",
+            "credentials": {"secretName": "s3"},
+            "endpoint": "https://minio.example.com:9000",
+            "signature": {"publicKey": PUBLIC_KEY, "value": "MEUCIQ=="},
+            "sizeLimit": "2Gi",
+        },
         "autoscaling": {
             "minReplicas": 1,
             "maxReplicas": 3,
@@ -42,6 +58,13 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
             "loadBalancerClass": "example.com/internal",
             "loadBalancerSourceRanges": ["10.0.0.0/8"],
             "externalTrafficPolicy": "Local",
+            "host": "faq.example.com",
+            "gateway": {
+                "name": "public",
+                "namespace": "infra",
+                "sectionName": "https",
+                "redirectSectionName": "http",
+            },
         },
     },
 )
