@@ -1,6 +1,6 @@
 """A repository of models on Hugging Face's hub, or on one that speaks its API: all files, or those of a folder in it.
 
-The hub's own client would bring 40 MB and caches of its own, and knows no bounds: two of the hub's documented routes do.
+The hub's own client would bring 24 MB and a cache of its own, and knows no bounds: two of the hub's documented routes do.
 Everything is read at the commit that the revision named at the start.
 """
 
