@@ -147,6 +147,9 @@ TRAEFIK = Release(
     member="{name}",
     linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
 )
+KSERVE = Release("kserve", "v0.20.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
+"""Of no cluster: `benchmarks/operator` measures it beside our operator."""
+
 REGISTRY = Release(
     "registry",
     "v3.1.2",
@@ -166,6 +169,7 @@ RELEASES = (
     KARPENTER,
     PROMETHEUS,
     TRAEFIK,
+    KSERVE,
     REGISTRY,
     VERSITYGW,
     FAKE_GCS_SERVER,
