@@ -19,6 +19,7 @@ CONTAINER_NOT_STARTED = "ContainerNotStarted"
 OUT_OF_MEMORY = "OutOfMemory"
 RUNTIME_FAILED = "RuntimeFailed"
 REPLICAS_REFUSED = "ReplicasRefused"
+API_KEYS_MISSING = "ApiKeysMissing"
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 
 IMAGE_WAITING = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
@@ -35,10 +36,12 @@ PERMANENT_CODES = {
     "ModelInvalid",
     "FormatNotInstalled",
     "UnexpectedAnswer",
+    API_KEYS_MISSING,
 }
 """Codes of the runtime's termination message (docs/runtime-contract.md) that time alone will not mend."""
 
 MESSAGE_CHARACTERS = 1024
+KEYS_VOLUME = "api-keys"
 POD_HASH_LABEL = "pod-template-hash"
 
 
@@ -181,10 +184,19 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
     said = parse_termination_message(ended.get("message", ""))
     if said is not None:
         code, message = said
+        if code == API_KEYS_MISSING:
+            message = name_keys_secret(pod) + message
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
     lines = shorten(cut_queries(ended.get("message", "").strip())) or "it left no message"
     message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
+
+
+def name_keys_secret(pod: Manifest) -> str:
+    """Return a sentence that names the Secret whose keys a pod lacks. Its own specification says it: Secrets are not read."""
+    volumes = pod["spec"].get("volumes") or []
+    secret = next((volume["secret"]["secretName"] for volume in volumes if volume["name"] == KEYS_VOLUME), None)
+    return f"The Secret {secret} of spec.endpoint.apiKeys does not exist, or is of no use. " if secret else ""
 
 
 def parse_termination_message(text: str) -> tuple[str, str] | None:

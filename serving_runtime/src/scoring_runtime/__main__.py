@@ -1,4 +1,4 @@
-"""Entry point of the serving runtime: settings, logs, server."""
+"""Entry point of the serving runtime: settings, logs, server; or, with `keys`, the command that makes API keys."""
 
 import os
 import sys
@@ -13,6 +13,10 @@ from scoring_runtime.uris import parse_uri
 
 def main() -> None:
     """Serve the model named by the environment. Exits with 0 after SIGTERM, with 1 when it cannot serve."""
+    if sys.argv[1:2] == ["keys"]:
+        from scoring_runtime.keys_command import run  # noqa: PLC0415  # the server does without
+
+        run(sys.argv[2:])
     configure_logging("info")
     try:
         settings = read_settings()

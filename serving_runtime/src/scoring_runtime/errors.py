@@ -4,13 +4,14 @@ ScoringRuntimeError            code and message; the message says what is wrong 
 ├── LoadError                  the runtime cannot serve: logged, written to the termination message, exit status 1
 │   ├── InvalidSettingsError · ArtifactNotFoundError · ArtifactCorruptError · DigestMismatchError · DigestRequiredError
 │   ├── UnknownFormatError · ManifestInvalidError · ModelInvalidError · FormatNotInstalledError
-│   ├── UnexpectedAnswerError
-│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError · DeviceLostError (another try may work; time alone
-│       mends none above)
+│   ├── UnexpectedAnswerError · ApiKeysMissingError
+│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError · DeviceLostError · IssuerUnavailableError (another try
+│       may work; time alone mends none above)
 └── RequestError               one request cannot be answered; the runtime goes on
     ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidInputError · TooManyItemsError
     ├── InvalidBase64Error · InvalidImageError · TruncatedImageError · TooManyImagesError · ImageTooLargeError
-    ├── InputTooLongError · BodyTooLargeError · UnsupportedMediaTypeError · ModelNotFoundError
+    ├── InputTooLongError · BodyTooLargeError · BodyTimeoutError · UnsupportedMediaTypeError · UnsupportedEncodingError
+    ├── UnauthorizedError · ForbiddenError · TooManyRequestsError · ModelNotFoundError
     └── ScoringFailedError · NotReadyError · OverloadedError
 """
 
@@ -109,6 +110,18 @@ class UnexpectedAnswerError(LoadError):
     code = "UnexpectedAnswer"
 
 
+class ApiKeysMissingError(LoadError):
+    """Keys are asked for and there are none, so that nobody could ask."""
+
+    code = "ApiKeysMissing"
+
+
+class IssuerUnavailableError(LoadError):
+    """The keys of the tokens' issuer cannot be fetched."""
+
+    code = "IssuerUnavailable"
+
+
 class DeviceLostError(LoadError):
     """The accelerator answers nothing any more until the process has ended."""
 
@@ -191,8 +204,20 @@ class BodyTooLargeError(RequestError):
     code = "BodyTooLarge"
 
 
+class BodyTimeoutError(RequestError):
+    """The body did not come within SCORING_BODY_TIMEOUT_SECONDS, or came too slowly while many wait."""
+
+    code = "BodyTimeout"
+
+
 class UnsupportedMediaTypeError(RequestError):
     """The task does not read this content type."""
+
+    code = "UnsupportedMediaType"
+
+
+class UnsupportedEncodingError(RequestError):
+    """The body is compressed."""
 
     code = "UnsupportedMediaType"
 
@@ -201,6 +226,37 @@ class ModelNotFoundError(RequestError):
     """The path names another model or version than the one that is served here."""
 
     code = "ModelNotFound"
+
+
+class UnauthorizedError(RequestError):
+    """No key or token, or one that is not valid; `problem` is the word of RFC 6750 for that, if something was shown."""
+
+    code = "Unauthorized"
+
+    def __init__(self, message: str, problem: str | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class ForbiddenError(RequestError):
+    """A key or token that is valid, but not for this."""
+
+    code = "Forbidden"
+    problem = "insufficient_scope"
+
+
+class TooManyRequestsError(RequestError):
+    """One client or key asks too much; `retry_after_seconds` from now it may again.
+
+    `policy` is the limit's name, its number of requests and the seconds that these are for; None where it is no rate.
+    """
+
+    code = "TooManyRequests"
+
+    def __init__(self, message: str, retry_after_seconds: float, policy: tuple[str, int, float] | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.policy = policy
 
 
 class ScoringFailedError(RequestError):

@@ -2,8 +2,12 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from scoring_runtime.access import Caller
 from scoring_runtime.batching import Batcher
 from scoring_runtime.model import ServedModel
+
+NOBODY = "(none)"
+"""The label of requests that show no valid key: no name of a key has brackets."""
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -21,6 +25,13 @@ class Metrics:
         )
         # Finding a child by its labels costs several times what counting does.
         self._by_status: dict[int, Counter] = {}
+        self._callers = Counter(
+            "scoring_key_requests",
+            "Scoring requests by the name of their API key and HTTP status.",
+            ["key", "code"],
+            registry=self.registry,
+        )
+        self._by_caller: dict[tuple[str, int], Counter] = {}
         self._duration = Histogram(
             "scoring_request_duration_seconds",
             "Time from the first byte read to the answer, waiting included.",
@@ -49,6 +60,14 @@ class Metrics:
         )
         labels = ["name", "version", "format", "task", "digest"]
         self._model = Gauge("scoring_model_info", "The served model; always 1.", labels, registry=self.registry)
+
+    def record_caller(self, caller: Caller | None, status: int) -> None:
+        """Count one scoring request of a key, or of nobody known."""
+        label = NOBODY if caller is None else caller.label
+        known = self._by_caller.get((label, status))
+        if known is None:
+            known = self._by_caller[label, status] = self._callers.labels(label, str(status))
+        known.inc()
 
     def record_request(self, status: int, seconds: float) -> None:
         """Count one scoring request."""

@@ -1,16 +1,21 @@
-"""The scoring routes in front of Flask: straight from WSGI to a protocol's handler and back. Used by app.py."""
+"""The scoring routes in front of Flask: through the gate, straight from WSGI to a protocol's handler and back. Used by app.py."""
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from time import perf_counter
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
+from scoring_runtime.access.gate import OPEN_PATHS, Credentials, Gate, Visit
+from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
-from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, get_retry_after
+from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
+from scoring_runtime.protocols.open_inference import write_error as write_message
 from scoring_runtime.protocols.score import write_error
 
 Headers = list[tuple[str, str]]
@@ -19,6 +24,8 @@ Route = tuple[HttpProtocol, Handler]
 # Threads that may read bodies of refused requests at once: clients that trickle must not hold those that answer probes.
 MAX_DISCARDING = 8
 
+MAX_PAGE_BODY_BYTES = 2**16
+
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _OK = 200
 _METHOD_NOT_ALLOWED = 405
@@ -26,14 +33,22 @@ _METHOD_NOT_ALLOWED = 405
 _logger = structlog.stdlib.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Door:
+    """What requests have to pass: the most bytes of a body, the reader that gives it so much time, and the gate, if any."""
+
+    max_body_bytes: int
+    bodies: BodyReader
+    gate: Gate | None = None
+
+
 class ScoringRoutes:
     """A WSGI application: requests on a protocol's paths are scored, all others go on to `rest`."""
 
-    def __init__(
-        self, rest: WSGIApplication, protocols: Sequence[HttpProtocol], max_body_bytes: int, metrics: Metrics
-    ) -> None:
+    def __init__(self, rest: WSGIApplication, protocols: Sequence[HttpProtocol], door: Door, metrics: Metrics) -> None:
         self._rest = rest
-        self._max_body_bytes = max_body_bytes
+        self._door = door
+        self._gate = door.gate
         self._metrics = metrics
         self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
         self._protocols = protocols
@@ -46,7 +61,7 @@ class ScoringRoutes:
         path = environ["PATH_INFO"]
         route = self._routes.get(path) or self._find(path)
         if route is None:
-            return self._rest(environ, start_response)
+            return self._pass_on(path, environ, start_response)
         if environ["REQUEST_METHOD"] != "POST":
             return _refuse_method(start_response)
         return self._score(*route, environ, start_response)
@@ -63,8 +78,12 @@ class ScoringRoutes:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         started = perf_counter()
-        request = HttpRequest(environ, self._max_body_bytes)
+        request = HttpRequest(environ, self._door.max_body_bytes, self._door.bodies)
+        visit: Visit | None = None
         try:
+            if self._gate is not None:
+                visit = self._gate.enter(_read_credentials(environ))
+            request.check_encoding()
             status, answer = _OK, handler(request)
         except RequestError as error:
             status, answer = find_status(error), _write_error(protocol, error)
@@ -73,9 +92,33 @@ class ScoringRoutes:
             _logger.exception("request failed", exc_info=error)
             failed = ScoringFailedError("The model failed on this request: the server's log says why.")
             status, answer = find_status(failed), _write_error(protocol, failed)
-        self._metrics.record_request(status, perf_counter() - started)
+        finally:
+            if visit is not None and self._gate is not None:
+                self._gate.leave(visit)
+        self._record(status, perf_counter() - started, visit)
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
+
+    def _record(self, status: int, seconds: float, visit: Visit | None) -> None:
+        """Take note of one request that was answered."""
+        self._metrics.record_request(status, seconds)
+        if self._gate is not None and self._gate.asks_for_credentials:
+            self._metrics.record_caller(visit.caller if visit else None, status)
+
+    def _pass_on(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""
+        try:
+            if self._gate is not None and path not in OPEN_PATHS:
+                self._gate.leave(self._gate.enter(_read_credentials(environ)))
+            if environ.get("CONTENT_LENGTH"):
+                body = HttpRequest(environ, MAX_PAGE_BODY_BYTES, self._door.bodies).read()
+                environ = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        except RequestError as error:
+            is_message = path.startswith(("/v1", "/v2"))
+            body = write_message(error) if is_message else write_error(error.code, error.message)
+            start_response(_STATUS_LINES[find_status(error)], [*_describe(HttpAnswer(body)), *list_headers(error)])
+            return [body]
+        return self._rest(environ, start_response)
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
@@ -90,9 +133,14 @@ def _describe(answer: HttpAnswer) -> Headers:
 
 
 def _write_error(protocol: HttpProtocol, error: RequestError) -> HttpAnswer:
-    seconds = get_retry_after(error)
-    headers = () if seconds is None else (("Retry-After", str(seconds)),)
-    return HttpAnswer(protocol.write_error(error), JSON, headers)
+    return HttpAnswer(protocol.write_error(error), JSON, tuple(list_headers(error)))
+
+
+def _read_credentials(environ: WSGIEnvironment) -> Credentials:
+    get = environ.get
+    return Credentials(
+        get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), get("REMOTE_ADDR") or "", get("HTTP_X_FORWARDED_FOR")
+    )
 
 
 def _refuse_method(start_response: StartResponse) -> Iterable[bytes]:

@@ -282,7 +282,7 @@ def fail(*_arguments):
     raise ValueError("no report")
 
 worker.load_model = worker.report_failure = fail
-threading.Thread(target=worker._load_or_exit, args=(Settings(model_uri="file:///x"), None, None, None)).start()
+threading.Thread(target=worker._load_or_exit, args=(worker._Parts(Settings(model_uri="file:///x"), None, None, None),)).start()
 threading.Event().wait()
 """
 

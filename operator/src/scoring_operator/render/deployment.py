@@ -3,6 +3,7 @@
 from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
+from scoring_operator.render.access import render_access_environment, render_access_mounts, render_access_volumes
 from scoring_operator.render.claim_template import CLAIM, render_claim_template
 from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
 from scoring_operator.render.placement import render_placement
@@ -70,6 +71,7 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
     volumes: list[Manifest] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     if claim:
         volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+    volumes += render_access_volumes(model)
     claims = {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": model.name}]}
     return {
         "serviceAccountName": choose_service_account(model, settings),
@@ -89,6 +91,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
     mounts: list[Manifest] = [{"name": "work", "mountPath": WORK_DIR}, {"name": "tmp", "mountPath": TEMPORARY_DIR}]
     if find_claim(model):
         mounts.append({"name": "model", "mountPath": VOLUME_DIR, "readOnly": True})
+    mounts += render_access_mounts(model)
     return {
         "name": CONTAINER,
         "image": choose_image(model, hardware, settings),
@@ -144,6 +147,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Man
         "SCORING_BATCH_MAX_DELAY_MILLISECONDS": batching.max_delay_milliseconds or None,
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
         "SCORING_THREADS": count_threads(model, hardware),
+        **render_access_environment(model),
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }
     return [{"name": name, "value": str(value)} for name, value in environment.items() if value is not None]
