@@ -62,9 +62,9 @@ class Runtime:
 
 
 def find_free_port() -> int:
-    """Return a port that nobody uses now."""
+    """Return a port that nobody uses now at any address, as the runtime listens at all of them."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("", 0))
         port: int = free.getsockname()[1]
     return port
 

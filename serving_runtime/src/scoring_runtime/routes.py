@@ -12,7 +12,7 @@ import structlog
 
 from scoring_runtime.access.gate import OPEN_PATHS, Credentials, Gate, Visit
 from scoring_runtime.bodies import BodyReader
-from scoring_runtime.errors import RequestError, ScoringFailedError
+from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
 from scoring_runtime.protocols.open_inference import write_error as write_message
@@ -23,6 +23,8 @@ Route = tuple[HttpProtocol, Handler]
 
 # Threads that may read bodies of refused requests at once: clients that trickle must not hold those that answer probes.
 MAX_DISCARDING = 8
+# The same of those that read bodies for Flask.
+MAX_PAGE_BODIES = 8
 
 MAX_PAGE_BODY_BYTES = 2**16
 
@@ -51,6 +53,7 @@ class ScoringRoutes:
         self._gate = door.gate
         self._metrics = metrics
         self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
+        self._page_bodies = threading.BoundedSemaphore(MAX_PAGE_BODIES)
         self._protocols = protocols
         self._routes: dict[str, Route] = {
             path: (protocol, handler) for protocol in protocols for path, handler in protocol.routes.items()
@@ -111,14 +114,23 @@ class ScoringRoutes:
             if self._gate is not None and path not in OPEN_PATHS:
                 self._gate.leave(self._gate.enter(_read_credentials(environ)))
             if environ.get("CONTENT_LENGTH"):
-                body = HttpRequest(environ, MAX_PAGE_BODY_BYTES, self._door.bodies).read()
-                environ = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+                environ = self._fetch_body(environ)
         except RequestError as error:
             is_message = path.startswith(("/v1", "/v2"))
             body = write_message(error) if is_message else write_error(error.code, error.message)
             start_response(_STATUS_LINES[find_status(error)], [*_describe(HttpAnswer(body)), *list_headers(error)])
             return [body]
         return self._rest(environ, start_response)
+
+    def _fetch_body(self, environ: WSGIEnvironment) -> WSGIEnvironment:
+        """Return the environment with its body in memory. Raises RequestError, also when too many of these are on their way."""
+        if not self._page_bodies.acquire(blocking=False):
+            raise OverloadedError("Too many bodies for other paths than those that score: try again later.")
+        try:
+            body = HttpRequest(environ, MAX_PAGE_BODY_BYTES, self._door.bodies).read()
+        finally:
+            self._page_bodies.release()
+        return {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
