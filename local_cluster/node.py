@@ -41,7 +41,7 @@ def prepare_node(cluster: Cluster, record: Record) -> None:
     if not record.sysctls_before:
         record.sysctls_before = read_sysctls()
         save_record(cluster, record)
-    for folder in (cluster.data_folder, cluster.run_folder, cluster.node_folder):
+    for folder in (cluster.data_folder, cluster.run_folder, cluster.node_folder, cluster.registries_folder):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     cluster.data_folder.chmod(0o711)  # Pods of other users than root look up their volumes and logs through it.

@@ -44,6 +44,10 @@ netns_mounts_under_state_dir = true
 # Without CAP_SYS_RESOURCE no process may lower its own out-of-memory score, and every sandbox would die.
 restrict_oom_score_adj = true
 
+# Read at each pull: a folder host:port with a hosts.toml says how one registry is reached, without a restart.
+[{cri}.registry]
+config_path = "{cluster.registries_folder}"
+
 [{cri}.containerd]
 snapshotter = "overlayfs"
 default_runtime_name = "runc"

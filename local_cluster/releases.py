@@ -123,7 +123,16 @@ PROMETHEUS = Release(
     member="prometheus-3.15.1.linux-{arch}/prometheus",
     tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
 )
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS)
+REGISTRY = Release(
+    "registry",
+    "v3.1.2",
+    {"registry": "github.com/distribution/distribution/v3/cmd/registry"},
+    "https://github.com/distribution/distribution/releases/download/{version}/registry_3.1.2_linux_{arch}.tar.gz",
+    member="registry",
+)
+"""An image registry. Part of no cluster: tests that need one run it beside theirs."""
+
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, REGISTRY)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

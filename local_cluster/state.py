@@ -64,6 +64,11 @@ class Cluster:
         return self.folder / "node"
 
     @property
+    def registries_folder(self) -> Path:
+        """How the real node reaches image registries: containerd's `<host:port>/hosts.toml`. Empty unless somebody needs one."""
+        return self.node_folder / "registries"
+
+    @property
     def addons_folder(self) -> Path:
         """Configuration, certificates, logs and data of the add-ons."""
         return self.folder / "addons"

@@ -22,6 +22,7 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
     counts: Annotated[list[int], typer.Argument(min=1, help="Numbers of models, each measured on a fresh cluster.")],
     samples: Annotated[int, typer.Option(min=1, help="How often each single change is measured.")] = 20,
     idle_seconds: Annotated[float, typer.Option(min=1, help="How long the operator is watched at rest.")] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often floor and operator make all at once, in turns.")] = 3,
     class_edit_models: Annotated[
         int, typer.Option(help="Up to so many models, their class is edited, which rolls all of them out.")
     ] = 1000,
@@ -42,6 +43,7 @@ def models(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
             cluster=cluster,
             samples=samples,
             idle_seconds=idle_seconds,
+            rounds=rounds,
             class_edit_models=class_edit_models,
             with_floor=floor,
             work=folder,
@@ -60,7 +62,7 @@ def report(output: Output = RESULTS) -> None:
 
 
 def _describe_command(count: int, options: Options) -> str:
-    words = f"python -m benchmarks.operator models {count} --samples {options.samples} --idle-seconds {options.idle_seconds:g}"
+    words = f"python -m benchmarks.operator models {count} --samples {options.samples} --idle-seconds {options.idle_seconds:g} --rounds {options.rounds}"
     return words if options.with_floor else f"{words} --no-floor"
 
 

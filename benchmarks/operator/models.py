@@ -21,24 +21,31 @@ _THREADS = 3
 
 
 async def measure(options: Options, count: int) -> dict[str, Any]:
-    """Return all that is measured with so many models."""
-    floor: dict[str, Any] = {}
-    if options.with_floor:
-        options.progress(f"{count} models: the floor")
-        floor = await measure_floor(options.cluster, count)
-    options.progress(f"{count} models: the operator")
+    """Return all that is measured with so many models: all at once in turns with the floor, and after the last turn the rest."""
     log = options.work / f"operator-{count}.log"
-    async with open_subject(options.cluster, 2 * (count + options.samples), log) as subject:
-        ours = await _measure_ours(subject, options, count)
-    return {"models": count, "floor": floor, "ours": ours}
+    rounds: list[dict[str, Any]] = []
+    for number in range(1, options.rounds + 1):
+        floor = await _measure_floor(options, count) if options.with_floor else {}
+        options.progress(f"{count} models: the operator, round {number} of {options.rounds}")
+        async with open_subject(options.cluster, 2 * (count + options.samples), log) as subject:
+            memory = read_memory(subject.operator.pid)
+            at_once = await _make_all(subject, name_models(count))
+            options.progress(f"{count} models: {at_once}")
+            rounds.append({"floor": floor, "at_once": at_once})
+            if number == options.rounds:
+                rest = await _measure_rest(subject, options, count)
+    return {"models": count, "rounds": rounds, "ours": {"memory_without_models": memory, **rest}}
 
 
-async def _measure_ours(subject: Subject, options: Options, count: int) -> dict[str, Any]:
+async def _measure_floor(options: Options, count: int) -> dict[str, Any]:
+    options.progress(f"{count} models: the floor")
+    return await measure_floor(options.cluster, count)
+
+
+async def _measure_rest(subject: Subject, options: Options, count: int) -> dict[str, Any]:
     names = name_models(count)
-    found: dict[str, Any] = {"memory_without_models": read_memory(subject.operator.pid)}
-    found["at_once"] = await _make_all(subject, names)
-    options.progress(f"{count} models: {found['at_once']}")
-    found["memory"] = read_memory(subject.operator.pid)
+    found: dict[str, Any] = {"memory": read_memory(subject.operator.pid)}
+    await subject.wait_until_told(names)
     found["idle"] = await _rest(subject, options.idle_seconds)
     more = name_models(options.samples, first=count)
     found["one_more"] = await _repeat(subject, more, subject.make_one)

@@ -12,6 +12,7 @@ class Options:
     cluster: str
     samples: int
     idle_seconds: float
+    rounds: int
     class_edit_models: int
     with_floor: bool
     work: Path

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,12 @@ class Subject:
                 quiet_since = time.perf_counter()
             used = now
         return quiet_since
+
+    async def wait_until_told(self, names: Sequence[str]) -> None:
+        """Wait until each model says that its autoscaler finds no metrics, which KWOK's pods have none of: the last that there is to say."""
+        seen = self.observer.seen[MODELS]
+        await self.observer.wait_for(lambda: all(is_scaling_inactive(seen[name].body) for name in names), "metrics")
+        await self.wait_until_quiet()
 
     async def wait_until_calm(self, name: str) -> None:
         """Wait until nothing is under way any more for a model, so that the next measurement meets nothing of the last."""
@@ -143,3 +149,8 @@ async def open_subject(cluster_name: str, pods: int, log: Path) -> AsyncIterator
 def to_milliseconds(seconds: float) -> float:
     """Return milliseconds with one digit after the point."""
     return round(seconds * 1000, 1)
+
+
+def is_scaling_inactive(model: Manifest) -> bool:
+    """Tell whether a ScoringModel says that its autoscaler does not work."""
+    return any(one["type"] == "ScalingInactive" for one in model.get("status", {}).get("conditions", []))

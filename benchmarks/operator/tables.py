@@ -1,6 +1,7 @@
 """Renders results as Markdown, and as what plots need: pure. Below `results`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.serving.tables import format_number, render_table
@@ -10,7 +11,8 @@ Row = tuple[str, Callable[[Result], str]]
 
 _ASIDE = (
     "The floor is the same children (Deployment, Service, HorizontalPodAutoscaler) created by four clients without any operator, on a cluster "
-    "of its own just before; four clients create the ScoringModels too. Milliseconds count from the moment at which the request has returned, "
+    "of its own just before; four clients create the ScoringModels too. Both in turns, several rounds: medians, and the median of the rounds' "
+    "ratios. Milliseconds count from the moment at which the request has returned, "
     "p50 / p99. Memory is resident, and in brackets its peak."
 )
 
@@ -46,13 +48,22 @@ def draw_times(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _get_ours(result: Result) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = result["ours"]["at_once"]
-    return found
+    return _merge([each["at_once"] for each in result["rounds"]])
 
 
 def _get_floor(result: Result) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = result["floor"]
-    return found
+    return _merge([each["floor"] for each in result["rounds"]])
+
+
+def _merge(rounds: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the median of each number of several rounds, in the shape of one."""
+    return {
+        name: _merge([each[name] for each in rounds])
+        if isinstance(value, Mapping)
+        else median(each[name] for each in rounds)
+        for name, value in rounds[0].items()
+        if name != "requests"
+    }
 
 
 def draw_memory(results: Sequence[Result]) -> dict[str, Any]:
@@ -70,7 +81,8 @@ def _compare(name: str) -> Callable[[Result], str]:
         ours, floor = _get_ours(result)[name], _get_floor(result).get(name)
         if floor is None:
             return format_number(ours)
-        return f"{format_number(ours)} / {format_number(floor)} ({ours / floor:.2f})"
+        ratio = median(each["at_once"][name] / each["floor"][name] for each in result["rounds"])
+        return f"{format_number(ours)} / {format_number(floor)} ({ratio:.2f})"
 
     return get
 
@@ -108,7 +120,7 @@ def _number(section: str, *keys: str) -> Callable[[Result], str]:
 
 
 def _requests(result: Result) -> str:
-    found = result["ours"]["at_once"]["per_model"]
+    found = _get_ours(result)["per_model"]
     return " / ".join(format_number(found[name]) for name in ("writes", "dry_runs", "events", "reads"))
 
 
@@ -119,7 +131,7 @@ _ROWS: Sequence[Row] = (
     ("CPU of all programs, ms per model: ours / floor", _cpu("all")),
     (
         "operator CPU, ms per model",
-        lambda result: format_number(result["ours"]["at_once"]["cpu_ms_per_model"]["operator"]),
+        lambda result: format_number(_get_ours(result)["cpu_ms_per_model"]["operator"]),
     ),
     ("writes / dry runs / events / reads per model", _requests),
     ("memory without models, MiB", _memory("memory_without_models")),

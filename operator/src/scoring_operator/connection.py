@@ -26,6 +26,10 @@ BUSY_SECONDS = 10.0
 """Longest wait between the attempts of one request, whatever a busy API server asks for."""
 
 JSON = "application/json"
+WRITES = ("POST", "PUT", "PATCH")
+UNCHECKED = {"fieldValidation": "Ignore"}
+"""Of a write: by default the API server parses it a second time, only to warn of fields that it does not know."""
+
 READ_BYTES = 2**18
 
 MESSAGE_CHARACTERS = 4096
@@ -128,7 +132,7 @@ class Connection:
             async with self._session.request(
                 method,
                 self._access.server + path,
-                params=parameters,
+                params={**UNCHECKED, **parameters} if method in WRITES else parameters,
                 data=None if body is None else orjson.dumps(body),
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
                 **self._describe_access({"Content-Type": JSON, **headers} if body is not None else headers),

@@ -4,12 +4,12 @@ The reasons are listed in docs/status.md. A problem is `stalled` when time alone
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import HASH_ANNOTATION
+from scoring_operator.redaction import redactor
 
 UNSCHEDULABLE = "Unschedulable"
 VOLUME_UNAVAILABLE = "VolumeUnavailable"
@@ -187,7 +187,7 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
         if code == API_KEYS_MISSING:
             message = name_keys_secret(pod) + message
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
-    lines = shorten(cut_queries(ended.get("message", "").strip())) or "it left no message"
+    lines = shorten(ended.get("message", "").strip()) or "it left no message"
     message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
 
@@ -230,11 +230,7 @@ def find_requests(pod: Manifest) -> dict[str, str]:
     return requests
 
 
-def cut_queries(text: str) -> str:
-    """Return the text with the query strings of its URIs cut: a signed URI is a secret."""
-    return re.sub(r"(://[^\s?#]*)[?#]\S*", r"\1", text)
-
-
 def shorten(text: str) -> str:
-    """Return the text, cut to what a condition's message should hold."""
-    return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"
+    """Return what a pod says, without secrets, cut to what a condition's message should hold; a secret that is cut first is harder to find."""
+    clean = redactor.redact(text)
+    return clean if len(clean) <= MESSAGE_CHARACTERS else clean[: MESSAGE_CHARACTERS - 1] + "…"

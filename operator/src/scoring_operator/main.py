@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import kopf
+import uvloop
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -14,6 +15,7 @@ from scoring_operator.api import describe_fields
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
 from scoring_operator.kinds import Scope
+from scoring_operator.logs import redact_logs
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
 
@@ -117,6 +119,7 @@ def run() -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
     for name in ("aiohttp.access", "kopf.activities.probe"):
         logging.getLogger(name).setLevel(logging.WARNING)  # one line for each probe
+    redact_logs(settings.redact_patterns, os.environ)
     # Without a view of all namespaces nobody can tell what is free.
     scope = Scope(settings.namespaces, is_capacity_told=settings.capacity_advice and not settings.namespaces)
     kopf.run(
@@ -125,5 +128,6 @@ def run() -> None:
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.
         identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType of str that kopf does not export
+        loop=uvloop.new_event_loop(),
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scoring_operator.redaction import compile_pattern
+
 LONGER = {
     "lease_renew_deadline_seconds": "lease_duration_seconds",
     "lease_renew_seconds": "lease_renew_deadline_seconds",
@@ -96,6 +98,24 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe level that is logged."
     )
+    redact_patterns: tuple[str, ...] = Field(
+        (),
+        max_length=32,
+        description=(
+            "JSON: regular expressions (Python's) of what is redacted in logs, events, status and termination messages, beside keys, tokens, "
+            "passwords and URIs with credentials. The models' pods get them too."
+        ),
+    )
+
+    @field_validator("redact_patterns")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for number, pattern in enumerate(patterns, start=1):
+            try:
+                compile_pattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"pattern {number} {error}") from error
+        return patterns
 
     @field_validator("lease_renew_deadline_seconds", "lease_renew_seconds", "lease_retry_seconds")
     @classmethod

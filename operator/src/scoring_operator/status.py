@@ -11,6 +11,7 @@ from scoring_operator.api import Manifest, shorten
 from scoring_operator.diagnosis import find_condition, find_problem, is_observed
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import MODEL_LABEL
+from scoring_operator.redaction import redactor
 
 SERVING = "Serving"
 SCALED_TO_ZERO = "ScaledToZero"
@@ -185,7 +186,7 @@ def complete_condition(model: Manifest, wished: tuple[str, str, str, str], now: 
         "observedGeneration": model["metadata"]["generation"],
         "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else known["lastTransitionTime"],
         "reason": reason,
-        "message": shorten(message, MESSAGE_CHARACTERS),
+        "message": shorten(redactor.redact(message), MESSAGE_CHARACTERS),
     }
 
 

@@ -35,6 +35,9 @@ LIST_RETRY_SECONDS = 1.0
 DISCOVERY_PAUSE_SECONDS = 2.0
 """A kind is served a moment after its CRD is there; it is looked for once more."""
 
+LONGEST_SETTLE_SECONDS = 3.0
+"""A burst of changes is looked at after so long at most, however many models wait."""
+
 ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 """Kinds that the advice about capacity depends on."""
 
@@ -162,7 +165,8 @@ class Work:
 
     def _add(self, key: Key | None, delay_seconds: float = 0.0) -> None:
         if key is not None and self._queue is not None:
-            self._queue.add(key, delay_seconds)
+            backlog = self._queue.count_waiting() / self._settings.workers
+            self._queue.add(key, stretch(delay_seconds, backlog))
 
     def _add_all(self) -> None:
         for key in self._store.select_keys(SCORING_MODEL):
@@ -235,6 +239,11 @@ def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
     return any(
         body["metadata"].get(name) != known["metadata"].get(name) for name in ("uid", "generation", "deletionTimestamp")
     )
+
+
+def stretch(delay_seconds: float, backlog: float) -> float:
+    """Return a delay, longer the more models wait for each worker: what new ones need comes before another look at those that have it."""
+    return max(delay_seconds, min(delay_seconds * (1 + backlog), LONGEST_SETTLE_SECONDS))
 
 
 def find_delay_seconds(kind: Kind, body: Manifest, is_deleted: bool) -> float:

@@ -61,6 +61,10 @@ class WorkQueue(Generic[K]):
             self._waiting.add(key)
             self._ready.put_nowait(key)
 
+    def count_waiting(self) -> int:
+        """Return how many keys wait for a worker."""
+        return len(self._waiting)
+
     def find_longest_run_seconds(self) -> float:
         """Return how long the oldest run now in progress has taken; infinite when a worker has died."""
         if any(worker.done() for worker in self._workers):

@@ -4,9 +4,10 @@ import os
 import sys
 
 from scoring_runtime.errors import LoadError
-from scoring_runtime.logs import configure_logging
+from scoring_runtime.logs import configure_logging, configure_redaction
+from scoring_runtime.output import capture_output
 from scoring_runtime.server import serve
-from scoring_runtime.settings import read_settings, read_termination_log
+from scoring_runtime.settings import PREFIX, read_settings, read_termination_log
 from scoring_runtime.termination import report_failure
 from scoring_runtime.uris import parse_uri
 
@@ -18,8 +19,11 @@ def main() -> None:
 
         run(sys.argv[2:])
     configure_logging("info")
+    capture_output()
+    configure_redaction((), os.environ.get(f"{PREFIX}MODEL_URI"))
     try:
         settings = read_settings()
+        configure_redaction(settings.redact_patterns, None)
         parse_uri(settings.model_uri)
         configure_logging(settings.log_level)
         serve(settings)

@@ -22,6 +22,7 @@ from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
 from scoring_runtime.protocols.predict import PredictProtocol
 from scoring_runtime.protocols.score import ScoreProtocol, write_error
+from scoring_runtime.request_log import RequestLog
 from scoring_runtime.routes import Door, ScoringRoutes
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
@@ -63,8 +64,14 @@ class Pages:
         return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def create_app(settings: Settings, service: ScoringService, metrics: Metrics, gate: Gate | None = None) -> Flask:
-    """Return the WSGI app that serves the model of `service`, to those whom the gate lets in."""
+def create_app(
+    settings: Settings,
+    service: ScoringService,
+    metrics: Metrics,
+    log: RequestLog | None = None,
+    gate: Gate | None = None,
+) -> Flask:
+    """Return the WSGI app that serves the model of `service` to those whom the gate lets in, and tells `log` of each scoring request."""
     app = Flask("scoring_runtime", static_folder=None)
     pages = Pages(service, metrics)
     app.add_url_rule("/version", view_func=pages.show_version)
@@ -85,7 +92,7 @@ def create_app(settings: Settings, service: ScoringService, metrics: Metrics, ga
     bodies = BodyReader(settings.body_timeout_seconds, settings.max_queue + 1)
     bodies.watch()
     door = Door(settings.max_body_bytes, bodies, gate)
-    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, door, metrics)  # type: ignore[method-assign]
+    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, door, metrics, log)  # type: ignore[method-assign]
     return app
 
 

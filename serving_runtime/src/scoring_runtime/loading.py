@@ -21,10 +21,10 @@ from scoring_runtime.errors import (
 from scoring_runtime.expectation import check_answer
 from scoring_runtime.manifest import FILE_NAME, Manifest, find_model, read_manifest
 from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.redaction import cut_uris
 from scoring_runtime.scorers import ModelSource, Scorer, create_scorer, explain_missing_package
 from scoring_runtime.settings import Settings
 from scoring_runtime.tasks import Task, TaskLimits, create_task
-from scoring_runtime.uris import redact_uris
 
 # Read by the numerical libraries when they are imported, which is later than this module.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
@@ -68,7 +68,7 @@ def limit_threads(threads: int) -> None:
 
 def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:
     slot.report_stage(stage)
-    _logger.info(stage, model=settings.model_name, uri=redact_uris(settings.model_uri))
+    _logger.info(stage, model=settings.model_name, uri=cut_uris(settings.model_uri))
 
 
 def _read_manifest(folder: Path) -> Manifest:

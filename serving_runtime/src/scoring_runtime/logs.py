@@ -2,12 +2,15 @@
 
 import logging
 import logging.config
+import os
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from scoring_runtime.uris import redact_uris
+from scoring_runtime.redaction import find_secrets, redactor
+from scoring_runtime.uris import find_credentials
 
 
 def configure_logging(level: str) -> None:
@@ -25,6 +28,13 @@ def configure_logging(level: str) -> None:
     )
 
 
+def configure_redaction(patterns: Iterable[str], model_uri: str | None) -> None:
+    """Redact from now on what the settings ask for, and the secrets that this process was given: in its environment and its model's URI."""
+    redactor.add_patterns(patterns)
+    redactor.learn(find_secrets(os.environ))
+    redactor.learn(find_credentials(model_uri or ""))
+
+
 def build_logging_config(level: str) -> dict[str, Any]:
     """Return the standard library's logging configuration; the HTTP server takes it as it is."""
     formatter = {
@@ -37,7 +47,7 @@ def build_logging_config(level: str) -> dict[str, Any]:
             structlog.processors.JSONRenderer(),
         ],
     }
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.__stdout__", "formatter": "json"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -49,8 +59,8 @@ def build_logging_config(level: str) -> dict[str, Any]:
 
 
 def redact_event(_wrapped: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Cut user info and queries from the URIs in every text of a log event, tracebacks included."""
-    return {key: redact_uris(value) if isinstance(value, str) else value for key, value in event.items()}
+    """Redact every value of a log event, tracebacks included."""
+    return {name: redactor.redact_value(value, name) for name, value in event.items()}
 
 
 def _shared_processors() -> list[Any]:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from time import perf_counter
+from time import perf_counter, time
+from typing import NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
+from scoring_runtime.access import Caller
 from scoring_runtime.access.gate import OPEN_PATHS, Credentials, Gate, Visit
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
@@ -17,6 +19,8 @@ from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
 from scoring_runtime.protocols.open_inference import write_error as write_message
 from scoring_runtime.protocols.score import write_error
+from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.request_log import RequestLog, RequestRecord
 
 Headers = list[tuple[str, str]]
 Route = tuple[HttpProtocol, Handler]
@@ -44,13 +48,33 @@ class Door:
     gate: Gate | None = None
 
 
+class _Outcome(NamedTuple):
+    """What became of a request."""
+
+    request_id: str
+    protocol: str
+    status: int
+    seconds: float
+    answer: HttpAnswer
+    failure: RequestError | None
+    caller: Caller | None
+
+
 class ScoringRoutes:
     """A WSGI application: requests on a protocol's paths are scored, all others go on to `rest`."""
 
-    def __init__(self, rest: WSGIApplication, protocols: Sequence[HttpProtocol], door: Door, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        rest: WSGIApplication,
+        protocols: Sequence[HttpProtocol],
+        door: Door,
+        metrics: Metrics,
+        log: RequestLog | None = None,
+    ) -> None:
         self._rest = rest
         self._door = door
         self._gate = door.gate
+        self._log = log
         self._metrics = metrics
         self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
         self._page_bodies = threading.BoundedSemaphore(MAX_PAGE_BODIES)
@@ -82,31 +106,42 @@ class ScoringRoutes:
     ) -> Iterable[bytes]:
         started = perf_counter()
         request = HttpRequest(environ, self._door.max_body_bytes, self._door.bodies)
+        request_id = choose_request_id(request.get_header(HEADER))
         visit: Visit | None = None
+        failure: RequestError | None = None
         try:
             if self._gate is not None:
                 visit = self._gate.enter(_read_credentials(environ))
             request.check_encoding()
             status, answer = _OK, handler(request)
         except RequestError as error:
-            status, answer = find_status(error), _write_error(protocol, error)
+            failure, status, answer = error, find_status(error), _write_error(protocol, error)
             self._discard(request)
         except Exception as error:
-            _logger.exception("request failed", exc_info=error)
-            failed = ScoringFailedError("The model failed on this request: the server's log says why.")
-            status, answer = find_status(failed), _write_error(protocol, failed)
+            _logger.exception("request failed", request_id=request_id, exc_info=error)
+            failure = ScoringFailedError("The model failed on this request: the server's log says why.")
+            status, answer = find_status(failure), _write_error(protocol, failure)
         finally:
             if visit is not None and self._gate is not None:
                 self._gate.leave(visit)
-        self._record(status, perf_counter() - started, visit)
-        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers])
+        caller = visit.caller if visit is not None else None
+        self._record(
+            request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
+        )
+        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id)])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
-    def _record(self, status: int, seconds: float, visit: Visit | None) -> None:
-        """Take note of one request that was answered."""
+    def _record(self, request: HttpRequest, outcome: _Outcome) -> None:
+        """Count one scoring request, and tell the log of it."""
+        request_id, protocol, status, seconds, answer, failure, caller = outcome
         self._metrics.record_request(status, seconds)
         if self._gate is not None and self._gate.asks_for_credentials:
-            self._metrics.record_caller(visit.caller if visit else None, status)
+            self._metrics.record_caller(caller, status)
+        if self._log is not None:
+            trace_id = find_trace_id(request.get_header(TRACE_HEADER))
+            code = failure.code if failure else None
+            told = protocol, status, seconds, request.length, len(answer.body), code, trace_id
+            self._log.add(RequestRecord(time(), request_id, *told, caller.name if caller else None))
 
     def _pass_on(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""

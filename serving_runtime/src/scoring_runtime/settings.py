@@ -1,22 +1,24 @@
 """The runtime's settings: one frozen object read from the SCORING_* variables listed in docs/runtime-contract.md."""
 
+import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict, SettingsError
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from scoring_runtime.access.settings import AccessSettings
 from scoring_runtime.errors import InvalidSettingsError
+from scoring_runtime.redaction import compile_pattern
 
 PREFIX = "SCORING_"
 DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 # Their values may hold credentials, so a message about them never shows the value.
-_SECRET_FIELDS = ("model_uri",)
+_SECRET_FIELDS = ("model_uri", "redact_patterns")
 
 
 def count_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -60,7 +62,27 @@ class Settings(AccessSettings):
     grpc_port: int | None = Field(default=None, ge=1, le=65535)
     drain_seconds: float = Field(default=5.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    request_log: bool = True
+    redact_patterns: Annotated[tuple[str, ...], NoDecode] = Field(default=(), max_length=32)
     termination_log: Path = DEFAULT_TERMINATION_LOG
+
+    @field_validator("redact_patterns", mode="before")
+    @classmethod
+    def _read_patterns(cls, given: object) -> object:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError as error:
+            raise ValueError('is not JSON, such as ["[A-Z]{2}[0-9]{6}"]') from error
+
+    @field_validator("redact_patterns")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for number, pattern in enumerate(patterns, start=1):
+            try:
+                compile_pattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"pattern {number} {error}") from error
+        return patterns
 
 
 def read_settings() -> Settings:

@@ -6,7 +6,7 @@ import orjson
 import structlog
 
 from scoring_runtime.errors import LoadError
-from scoring_runtime.uris import redact_uris
+from scoring_runtime.redaction import redactor
 
 # Kubernetes keeps 4,096 bytes of a termination message; a cut JSON line could not be read.
 MAX_MESSAGE_CHARACTERS = 1000
@@ -18,7 +18,7 @@ def write_termination_message(path: Path, error: LoadError) -> None:
     """Write `{"code", "message"}` of the error to `path`. Outside a cluster it may fail, which is logged."""
     # A file's name may hold what is no UTF-8, which Python carries as surrogates and JSON can't.
     text = error.message.encode("utf-8", errors="replace").decode("utf-8")
-    message = " ".join(redact_uris(text).split())[:MAX_MESSAGE_CHARACTERS]
+    message = " ".join(redactor.redact(text).split())[:MAX_MESSAGE_CHARACTERS]
     try:
         path.write_bytes(orjson.dumps({"code": error.code, "message": message}) + b"\n")
     except OSError as reason:

@@ -1,15 +1,13 @@
-"""Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py and logs.py."""
+"""Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py."""
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from scoring_runtime.errors import InvalidSettingsError
+from scoring_runtime.redaction import cut_uris
 
 SCHEMES = ("file", "pvc", "https")
-
-_URI = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,16 @@ class ModelUri:
 
     def __str__(self) -> str:
         """Return the URI without user info, query and fragment: the only form for messages and logs."""
-        return redact_uris(self.text)
+        return cut_uris(self.text)
 
 
-def redact_uris(text: str) -> str:
-    """Return `text` with user info, query and fragment cut from every URI in it."""
-    return _URI.sub(lambda found: found[1] + found[3], text)
+def find_credentials(text: str) -> list[str]:
+    """Return what of a URI is secret wherever it appears: its password, and the values of its query."""
+    try:
+        parts = urlsplit(text)
+        return [*filter(None, [parts.password]), *(value for _, value in parse_qsl(parts.query))]
+    except ValueError:
+        return []
 
 
 def parse_uri(text: str) -> ModelUri:

@@ -1,6 +1,7 @@
 """The worker: the process with the model, its HTTP application, and gRPC where that is asked for. Started by server.py."""
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import threading
@@ -19,9 +20,11 @@ from scoring_runtime.batching import Batcher
 from scoring_runtime.connections import MAX_CONNECTIONS, ConnectionLimit
 from scoring_runtime.errors import DeviceLostError, InvalidSettingsError, LoadError, ScorerFailedError
 from scoring_runtime.loading import limit_threads, load_model
-from scoring_runtime.logs import configure_logging
+from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
+from scoring_runtime.output import capture_output
+from scoring_runtime.request_log import RequestLog
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 from scoring_runtime.termination import report_failure
@@ -43,6 +46,7 @@ class _Parts:
     service: ScoringService
     metrics: Metrics
     gate: Gate | None
+    log: RequestLog | None = None
 
 
 def start_worker(settings: Settings, draining: Event) -> Flask:
@@ -52,16 +56,19 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
     threading.Thread(target=_insist_on_end, args=(draining, settings.drain_seconds), name="end", daemon=True).start()
     configure_logging(settings.log_level)
+    capture_output()
+    configure_redaction(settings.redact_patterns, settings.model_uri)
     limit_threads(settings.threads)
     slot = ModelSlot(draining.is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
     service = ScoringService(settings.model_name, slot, batcher)
-    parts = _Parts(settings, service, Metrics(batcher), _create_gate(settings))
+    log = _open_request_log() if settings.request_log else None
+    parts = _Parts(settings, service, Metrics(batcher), _create_gate(settings), log)
     threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
         _start_grpc(parts, draining)
     _limit_connections(settings)
-    return create_app(settings, service, parts.metrics, parts.gate)
+    return create_app(settings, service, parts.metrics, log, parts.gate)
 
 
 def _create_gate(settings: Settings) -> Gate | None:
@@ -76,6 +83,13 @@ def _limit_connections(settings: Settings) -> None:
     ConnectionLimit(settings.port, settings.max_connections_per_client, MAX_CONNECTIONS, is_exempt).watch()
 
 
+def _open_request_log() -> RequestLog:
+    log = RequestLog()
+    # What waits is written when the process ends; `atexit` is not run in a child of multiprocessing.
+    multiprocessing.util.Finalize(None, log.close, exitpriority=0)
+    return log
+
+
 def _start_grpc(parts: _Parts, draining: Event) -> None:
     settings = parts.settings
     try:
@@ -83,7 +97,7 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
         from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
 
         limits = GrpcLimits(settings.max_body_bytes, settings.max_queue, parts.gate)
-        server = start_grpc_server(settings.grpc_port or 0, parts.service, parts.metrics, limits)
+        server = start_grpc_server(settings.grpc_port or 0, parts.service, parts.metrics, limits, parts.log)
     except InvalidSettingsError as error:
         _end_worker(settings, error)
     except ModuleNotFoundError as error:

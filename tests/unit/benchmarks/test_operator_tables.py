@@ -12,8 +12,14 @@ from scoring_operator.settings import Settings
 
 def make_result(models: int, floor: dict[str, Any] | None) -> dict[str, Any]:
     cpu = {"all": 150.0, "kube-apiserver": 80.0, "operator": 10.0}
-    at_once = {"children_seconds": 12.0, "ready_seconds": 13.0, "cpu_ms_per_model": cpu}
-    return {"models": models, "floor": floor or {}, "ours": {"at_once": at_once}}
+    rounds = [
+        {
+            "floor": floor or {},
+            "at_once": {"children_seconds": seconds, "ready_seconds": seconds + 1, "cpu_ms_per_model": cpu},
+        }
+        for seconds in (12.0, 11.0, 19.0)
+    ]
+    return {"models": models, "rounds": rounds, "ours": {}}
 
 
 FLOOR = {"children_seconds": 10.0, "ready_seconds": 10.0, "cpu_ms_per_model": {"all": 100.0, "kube-apiserver": 60.0}}

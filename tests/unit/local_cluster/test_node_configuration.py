@@ -27,6 +27,7 @@ def test_containerd_keeps_to_its_own_folders_and_needs_no_extra_capability(clust
     assert cri["netns_mounts_under_state_dir"]
     assert cri["sandbox_image"] == PAUSE_IMAGE
     assert cri["stream_server_address"] == "127.0.0.1"
+    assert cri["registry"] == {"config_path": str(cluster.registries_folder)}
 
 
 def test_kubelet_listens_on_the_bridge_and_asks_who_calls(cluster: Cluster) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scoring_operator.api import Manifest
 from scoring_operator.kinds import DEPLOYMENT, POD, SERVICE
 from scoring_operator.reconcile import SETTLE_SECONDS
-from scoring_operator.work import find_delay_seconds, has_new_wishes
+from scoring_operator.work import LONGEST_SETTLE_SECONDS, find_delay_seconds, has_new_wishes, stretch
 
 Build = Callable[..., Manifest]
 
@@ -43,3 +43,14 @@ def test_models_change_is_a_cause_only_when_its_wishes_are_new(
 
 def test_new_model_is_a_cause(build_body: Build) -> None:
     assert has_new_wishes(build_body(), None)
+
+
+def test_another_look_comes_the_later_the_more_models_wait_but_not_without_end() -> None:
+    assert stretch(SETTLE_SECONDS, backlog=0) == SETTLE_SECONDS
+    assert stretch(SETTLE_SECONDS, backlog=2) == 3 * SETTLE_SECONDS
+    assert stretch(SETTLE_SECONDS, backlog=1000) == LONGEST_SETTLE_SECONDS
+
+
+def test_what_is_due_at_once_or_much_later_is_so_however_many_models_wait() -> None:
+    assert stretch(0.0, backlog=1000) == 0.0
+    assert stretch(60.0, backlog=1000) == 60.0

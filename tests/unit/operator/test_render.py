@@ -455,3 +455,12 @@ def test_render_says_what_to_do_when_no_prometheus_is_known(
     nowhere = settings.model_copy(update={"prometheus_address": ""})
     with pytest.raises(ModelProblem, match=r"requestsPerSecond is read from Prometheus, .* set serverAddress"):
         render_children(model, build_class(), nowhere)
+
+
+def test_patterns_of_the_operator_reach_the_pods_unless_the_model_sets_its_own(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
+) -> None:
+    settings = Settings(runtime_images={"sklearn": "sk:1"}, redact_patterns=("[0-9]{9}",))
+    own = build_model(runtime={"env": [{"name": "SCORING_REDACT_PATTERNS", "value": "[]"}]})
+    for model, value in ((build_model(), '["[0-9]{9}"]'), (own, "[]")):
+        assert render_deployment_of(model, build_class(), settings)[1]["SCORING_REDACT_PATTERNS"] == value

@@ -316,3 +316,36 @@ def test_deployment_has_settled_once_all_its_newest_replicas_are_ready(
     numbers: dict[str, Any], settled: bool, build_deployment: Build
 ) -> None:
     assert has_settled(build_deployment(**numbers)) is settled
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        {"reason": "CreateContainerError", "message": "env PASSWORD=planted https://u:planted@host/x?sig=planted"},
+        {"reason": "ErrImagePull", "message": "Authorization: Bearer planted-12345678"},
+    ],
+)
+def test_no_message_holds_a_secret_whoever_said_it(
+    model: Manifest, build_deployment: Build, build_pod: Build, waiting: Manifest
+) -> None:
+    pod = build_pod(containerStatuses=[{"image": "https://u:planted@registry/x", "state": {"waiting": waiting}}])
+    deployment = build_deployment(1, reason="ReplicaSetUpdated")
+    for observation in (
+        Observation(model, deployment, SERVICE, [pod]),
+        Observation(model, problem=ModelProblem("Rejected", "refused: token=planted")),
+        Observation(model, scaling_problem=ModelProblem("ScalingFailed", "Cookie: planted")),
+    ):
+        conditions = find_conditions(observation).values()
+        assert conditions
+        assert "planted" not in str(list(conditions))
+
+
+def test_a_secret_in_last_words_is_found_before_they_are_cut(
+    model: Manifest, build_deployment: Build, build_pod: Build
+) -> None:
+    words = "x" * 1000 + " password=" + "planted" * 10
+    crashed = {"name": "runtime", "image": "r", "state": {"terminated": {"exitCode": 1, "message": words}}}
+    pod = build_pod(containerStatuses=[crashed])
+    _, reason, message = read_ready(Observation(model, build_deployment(1, reason="x"), SERVICE, [pod]))
+    assert reason == "RuntimeFailed"
+    assert "planted" not in message

@@ -11,9 +11,9 @@ import structlog
 
 from scoring_runtime.errors import DigestMismatchError, FetchFailedError, InvalidSettingsError
 from scoring_runtime.logs import build_logging_config, configure_logging
+from scoring_runtime.redaction import cut_uris
 from scoring_runtime.settings import DEFAULT_TERMINATION_LOG, count_cpus, read_settings, read_termination_log
 from scoring_runtime.termination import write_termination_message
-from scoring_runtime.uris import redact_uris
 
 URI = "file:///models/faq"
 ACCESS_DEFAULTS: dict[str, Any] = {
@@ -58,6 +58,8 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "grpc_port": None,
         "drain_seconds": 5.0,
         "log_level": "info",
+        "request_log": True,
+        "redact_patterns": (),
         "termination_log": Path("/dev/termination-log"),
     }
 
@@ -173,7 +175,7 @@ def test_a_termination_log_that_cannot_be_written_is_no_failure(tmp_path: Path) 
     ],
 )
 def test_uris_lose_user_info_and_query(text: str, redacted: str) -> None:
-    assert redact_uris(text) == redacted
+    assert cut_uris(text) == redacted
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def restored_logging(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 @pytest.mark.usefixtures("restored_logging")
-def test_logs_are_json_lines_without_credentials(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_are_json_lines_without_credentials(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging("info")
     log = structlog.stdlib.get_logger("scoring_runtime.test")
     log.info("fetching", uri="https://u:p@host/x?sig=1", count=3)
@@ -198,7 +200,7 @@ def test_logs_are_json_lines_without_credentials(capsys: pytest.CaptureFixture[s
     logging.getLogger("other").warning("at %s", "https://u:p@host/y?sig=1")
     log.error("failed", exc_info=ValueError("https://u:p@host/z?sig=1"))
 
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["fetching", "at https://host/y", "failed"]
     assert (lines[0]["uri"], lines[0]["count"], lines[0]["level"]) == ("https://host/x", 3, "info")
     assert "ValueError: https://host/z" in lines[2]["exception"]

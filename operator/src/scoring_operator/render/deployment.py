@@ -1,5 +1,7 @@
 """The Deployment: the serving runtime's pods, with the environment that docs/runtime-contract.md describes."""
 
+import json
+
 from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
@@ -96,7 +98,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "name": CONTAINER,
         "image": choose_image(model, hardware, settings),
         "imagePullPolicy": "IfNotPresent",
-        "env": render_environment(model, hardware),
+        "env": render_environment(model, hardware, settings),
         "ports": render_ports(model),
         "resources": render_resources(model, hardware),
         "readinessProbe": render_probe("/readyz", period_seconds=2, failures=2),
@@ -135,7 +137,7 @@ def render_probe(path: str, period_seconds: int, failures: int) -> Manifest:
     }
 
 
-def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Manifest]:
+def render_environment(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> list[Manifest]:
     """Return the environment: what the contract asks for, then the model's own variables, which win."""
     source, batching = model.spec.model, model.spec.batching
     environment = {
@@ -148,6 +150,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass) -> list[Man
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
         "SCORING_THREADS": count_threads(model, hardware),
         **render_access_environment(model),
+        "SCORING_REDACT_PATTERNS": json.dumps(settings.redact_patterns) if settings.redact_patterns else None,
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }
     return [{"name": name, "value": str(value)} for name, value in environment.items() if value is not None]

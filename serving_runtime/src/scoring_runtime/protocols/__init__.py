@@ -91,14 +91,14 @@ class HttpRequest:
 
     def check_length(self) -> None:
         """Raise BodyTooLargeError when the announced length is over the limit."""
-        if self._get_length() > self._max_body_bytes:
+        if self.length > self._max_body_bytes:
             raise self._explain_large_body()
 
     def read(self) -> bytes:
         """Return the body. Raises BodyTimeoutError, or BodyTooLargeError, also for a body whose length was not announced."""
         self.check_length()
         self._is_read = True
-        body = self._reader.read(self._environ["wsgi.input"], self._get_length() or self._max_body_bytes + 1)
+        body = self._reader.read(self._environ["wsgi.input"], self.length or self._max_body_bytes + 1)
         if len(body) > self._max_body_bytes:
             raise self._explain_large_body()
         return body
@@ -108,7 +108,7 @@ class HttpRequest:
 
         A client that is still sending when the answer comes and the connection ends would see the end, not the answer.
         """
-        length = self._get_length()
+        length = self.length
         if not self._is_read and 0 < length <= min(self._max_body_bytes, MAX_DISCARDED_BYTES):
             self._is_read = True
             with contextlib.suppress(BodyTimeoutError):
@@ -118,7 +118,9 @@ class HttpRequest:
         """Return the body as JSON. Raises InvalidJsonError."""
         return parse_json(self.read())
 
-    def _get_length(self) -> int:
+    @property
+    def length(self) -> int:
+        """The body's announced length in bytes; 0 when none is."""
         text = self._environ.get("CONTENT_LENGTH") or "0"
         return int(text) if text.isdecimal() else 0
 
@@ -131,6 +133,9 @@ Handler = Callable[[HttpRequest], HttpAnswer]
 
 class HttpProtocol(Protocol):
     """A protocol's routes for scoring, all POST, by path; and how it says that a request failed."""
+
+    name: str
+    """As the log says it."""
 
     routes: Mapping[str, Handler]
 

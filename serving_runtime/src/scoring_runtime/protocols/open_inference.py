@@ -47,6 +47,8 @@ Json = Any
 class OpenInferenceProtocol:
     """Scores named tensors of JSON or bytes. Errors are `{"error": "<message>"}`."""
 
+    name = "open-inference"
+
     def __init__(self, service: ScoringService, directory: ModelDirectory) -> None:
         self._service = service
         self._directory = directory

@@ -44,6 +44,8 @@ Json = Any
 class PredictProtocol:
     """Scores rows or columns of JSON values. Errors are `{"error": "<message>"}`."""
 
+    name = "predict"
+
     def __init__(self, service: ScoringService, directory: ModelDirectory) -> None:
         self._service = service
         self._directory = directory

@@ -25,6 +25,8 @@ RAW_IMAGE_NAME = "image"
 class ScoreProtocol:
     """`POST /score`: answers `{"result": [answer, "Computed in X ms"]}`."""
 
+    name = "score"
+
     def __init__(self, service: ScoringService) -> None:
         self._service = service
         self.routes: Mapping[str, Handler] = {PATH: self.score}

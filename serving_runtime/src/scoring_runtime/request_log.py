@@ -1,0 +1,170 @@
+"""The request log: one JSON line for each scoring request, without payloads. Written by a thread of its own.
+
+A request hands over a record, which takes a microsecond, and never waits: what cannot be written in time is counted and left out.
+It does not go through structlog, whose processors would cost more than scoring with a small model does. Every text in a record is
+either ours or checked before (request_ids.py), so there is nothing to redact.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from time import time
+from typing import NamedTuple
+
+import orjson
+
+GATHER_SECONDS = 0.1
+"""Lines wait this long for others: waking the thread for each would cost more than the line."""
+
+MAX_RECORDS = 16_384
+"""That wait while nobody reads standard output; some 4 MB."""
+
+ATOMIC_BYTES = 4096
+"""PIPE_BUF of Linux: a pipe takes as much in one piece, so that lines of two processes do not mingle."""
+
+CLOSE_SECONDS = 1.0
+
+
+class RequestRecord(NamedTuple):
+    """What is told of one request."""
+
+    time: float
+    """When it was answered, in seconds since 1970."""
+
+    request_id: str
+    protocol: str
+    status: int
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    error: str | None = None
+    """Code of the error that was answered."""
+
+    trace_id: str | None = None
+    key: str | None = None
+    """Name of the API key, never the key."""
+
+
+class RequestLog:
+    """Takes records and writes them as lines. `write` gets whole lines, at most ATOMIC_BYTES of them unless one alone is longer."""
+
+    def __init__(self, write: Callable[[bytes], None] | None = None, max_records: int = MAX_RECORDS) -> None:
+        self._write = write or write_to_stdout
+        self._max_records = max_records
+        self._records: deque[RequestRecord] = deque()
+        self._dropping = threading.Lock()
+        self._dropped = 0
+        self._is_wanted = threading.Event()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+        self._thread.start()
+
+    def add(self, record: RequestRecord) -> None:
+        """Have a record written soon; never waits."""
+        if len(self._records) >= self._max_records:
+            with self._dropping:
+                self._dropped += 1
+            return
+        self._records.append(record)
+        if not self._is_wanted.is_set():
+            self._is_wanted.set()
+
+    def close(self) -> None:
+        """Write what waits, and end; gives up after a second when nobody reads."""
+        self._is_closing.set()
+        self._is_wanted.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._is_closing.is_set():
+            self._is_wanted.wait()
+            self._is_wanted.clear()
+            self._is_closing.wait(GATHER_SECONDS)
+            self._write_all()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        for chunk in gather_chunks(self._take_lines()):
+            self._write(chunk)
+
+    def _take_lines(self) -> Iterator[bytes]:
+        for _ in range(len(self._records)):
+            yield write_line(self._records.popleft())
+        with self._dropping:
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            yield write_loss(dropped)
+
+
+def write_line(record: RequestRecord) -> bytes:
+    """Return a record as one line of JSON; what it lacks is left out."""
+    line = {
+        "timestamp": write_time(record.time),
+        "level": "info",
+        "logger": __name__,
+        "event": "request",
+        "request_id": record.request_id,
+        "protocol": record.protocol,
+        "status": record.status,
+        "milliseconds": round(record.seconds * 1000, 3),
+        "bytes_in": record.bytes_in,
+        "bytes_out": record.bytes_out,
+    }
+    if record.error is not None:
+        line["error"] = record.error
+    if record.trace_id is not None:
+        line["trace_id"] = record.trace_id
+    if record.key is not None:
+        line["key"] = record.key
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def write_time(seconds: float) -> str:
+    """Return a time as the other lines have it, such as 2026-11-26T06:20:11.482913Z."""
+    whole = int(seconds)
+    return f"{_write_second(whole)}.{int((seconds - whole) * 1e6):06}Z"
+
+
+@lru_cache(maxsize=2)
+def _write_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def write_loss(count: int) -> bytes:
+    """Return the line that tells of requests that have none."""
+    line = {
+        "timestamp": write_time(time()),
+        "level": "warning",
+        "logger": __name__,
+        "event": "requests not logged: standard output is not read fast enough",
+        "count": count,
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def gather_chunks(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines, as many at a time as a pipe takes in one piece."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        if chunk and size + len(line) > ATOMIC_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line)
+    if chunk:
+        yield b"".join(chunk)
+
+
+def write_to_stdout(chunk: bytes) -> None:
+    """Write lines to the process's standard output, whatever stands in `sys.stdout`; waits while nobody reads."""
+    rest = memoryview(chunk)
+    try:
+        while rest:
+            rest = rest[os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, rest) :]
+    except OSError:
+        return  # Nobody will ever read it: there is nowhere to say so.

@@ -1,0 +1,181 @@
+"""Secrets planted everywhere a runtime process meets them: none is in its log, its termination message or its metrics."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime_processes import Runtime, find_free_port
+
+# A model that tells all it knows: prints it, logs it, warns of it, raises it, from its code and from a thread of its own.
+TALKATIVE = """
+import json
+import logging
+import os
+import sys
+import threading
+import traceback
+import warnings
+
+TOLD = f"planted-in-environment {os.environ['DB_PASSWORD']} and password=planted-in-code"
+
+class Talkative:
+    signature = {
+        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+    }
+
+    def load(self, path):
+        print("loading with", TOLD)
+        print(json.dumps({"token": "planted-in-json", "nested": {"api_key": "planted-in-json"}}), file=sys.stderr)
+        sys.stdout.buffer.write(b"Authorization: Bearer planted-in-bytes-1\\n")
+        print("-----BEGIN PRIVATE KEY-----\\nplanted-in-key\\nplanted-in-key\\n-----END PRIVATE KEY-----")
+        logging.getLogger("model").error("cannot connect to %s", "https://user:planted-in-uri@host/x?sig=planted-in-query")
+        logging.getLogger("model").error("extra", extra={"client_secret": "planted-in-extra"})
+        warnings.warn("X-Api-Key: planted-in-warning")
+        thread = threading.Thread(target=self.fail)
+        thread.start()
+        thread.join()
+        try:
+            self.fail()
+        except ValueError:
+            traceback.print_exc()
+        if os.environ.get("FAILS"):
+            self.fail()
+
+    def fail(self):
+        raise ValueError(TOLD)
+
+    def score(self, batch):
+        texts = [str(text) for text in batch["text"]]
+        if any("fail" in text for text in texts):
+            raise ValueError(f"cannot score {texts}: {TOLD}")
+        print("scored", texts)
+        return batch
+"""
+
+PLANTED = "planted-in-"
+
+
+@pytest.fixture
+def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "talkative.py").write_text(TALKATIVE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(modules), *sys.path[1:]]))
+    monkeypatch.setenv("DB_PASSWORD", "planted-in-variable")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    manifest = {
+        "name": "talkative",
+        "version": "1",
+        "format": "python",
+        "task": "prediction",
+        "options": {"class": "talkative:Talkative"},
+        "example": {"input": ["a"]},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
+    started = []
+
+    def start_runtime(uri: str, **variables: str) -> Runtime:
+        base = {"SCORING_MODEL_URI": uri, "SCORING_WORK_DIR": str(tmp_path / "work"), "SCORING_DRAIN_SECONDS": "0"}
+        base["SCORING_TERMINATION_LOG"] = str(tmp_path / "termination-log")
+        started.append(Runtime({**base, **variables}))
+        return started[-1]
+
+    yield start_runtime
+    for runtime in started:
+        runtime.end()
+
+
+def test_a_talkative_model_and_its_clients_leave_no_secret_anywhere(
+    start: Callable[..., Runtime], talkative: Path
+) -> None:
+    patterns = json.dumps(["customer-[0-9]+"])
+    runtime = start(talkative.as_uri(), SCORING_REDACT_PATTERNS=patterns, SCORING_LOG_LEVEL="debug")
+    runtime.wait_for_log("ready")
+    headers = {
+        "Authorization": "Bearer planted-in-header-1",
+        "X-API-Key": "planted-in-header",
+        "Cookie": "session=planted-in-cookie",
+        "X-Request-Id": "planted-in-id hf_plantedplantedplanted",
+        "traceparent": "planted-in-trace",
+    }
+    answers = [
+        runtime.client.post("/score?token=planted-in-url", json={"input": ["token=planted-in-body"]}, headers=headers),
+        runtime.client.post("/score", json={"input": ["fail", "password: planted-in-body customer-4711"]}),
+        runtime.client.post("/v2/models/planted-in-path/infer", json={"inputs": "planted-in-body"}),
+        runtime.client.post(
+            "/score", content=b'{"input": planted-in-body', headers={"Content-Type": "application/json"}
+        ),
+        runtime.client.post("/score", content=b"x", headers={"Content-Type": "planted-in-type"}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 500, 404, 400, 415]
+    metrics = runtime.client.get("/metrics").text
+    runtime.process.terminate()
+    assert runtime.wait() == 0
+
+    log = "".join(runtime.log)
+    events = [json.loads(line) for line in runtime.log]
+    assert [event["status"] for event in events if event["event"] == "request"] == [200, 500, 404, 400, 415]
+    assert any("cannot score" in event.get("exception", "") for event in events)
+    assert {"stdout", "stderr", "model", "py.warnings"} <= {event["logger"] for event in events}
+    assert "uncaught exception" in [event["event"] for event in events]
+    # Of the words before each secret there is something left: it was logged, and redacted.
+    for word in ("loading with", "planted-in-environment", "cannot connect to https://host/x", "X-Api-Key"):
+        assert word in log
+    assert "customer-" not in log + metrics
+    assert PLANTED not in (log + metrics).replace("planted-in-environment", "")
+
+
+def test_last_words_hold_no_secret(start: Callable[..., Runtime], talkative: Path, tmp_path: Path) -> None:
+    runtime = start(talkative.as_uri(), FAILS="yes")
+    assert runtime.wait() == 1
+    message = json.loads((tmp_path / "termination-log").read_text())
+    assert message["code"] == "ModelInvalid"
+    assert "planted-in-environment [redacted] and password=[redacted]" in message["message"]
+    assert PLANTED not in (message["message"] + "".join(runtime.log)).replace("planted-in-environment", "")
+
+
+def test_no_part_of_a_uri_that_is_secret_is_told(start: Callable[..., Runtime], tmp_path: Path) -> None:
+    port = find_free_port()
+    uri = f"https://user:planted-in-password@127.0.0.1:{port}/model.tar?X-Amz-Signature=planted-in-signature"
+    runtime = start(uri)
+    assert runtime.wait() == 1
+    everything = "".join(runtime.log) + (tmp_path / "termination-log").read_text()
+    assert f"https://127.0.0.1:{port}/model.tar" in everything
+    assert PLANTED not in everything
+
+
+@pytest.mark.parametrize(
+    ("patterns", "reason"),
+    [("planted-in-pattern", "is not JSON"), ('["a", "planted-in-pattern("]', "pattern 2 is not a regular expression")],
+)
+def test_a_pattern_that_cannot_be_used_ends_the_process_and_is_not_shown(
+    start: Callable[..., Runtime], tmp_path: Path, patterns: str, reason: str
+) -> None:
+    runtime = start("file:///models/faq", SCORING_REDACT_PATTERNS=patterns)
+    assert runtime.wait() == 1
+    message: dict[str, Any] = json.loads((tmp_path / "termination-log").read_text())
+    assert message["code"] == "InvalidSettings"
+    assert message["message"].startswith("SCORING_REDACT_PATTERNS")
+    assert reason in message["message"]
+    assert PLANTED not in message["message"] + "".join(runtime.log)
+
+
+def test_the_request_log_can_be_switched_off(start: Callable[..., Runtime], talkative: Path) -> None:
+    runtime = start(talkative.as_uri(), SCORING_REQUEST_LOG="false")
+    runtime.wait_for_log("ready")
+    assert runtime.client.post("/score", json={"input": ["a"]}).headers["X-Request-Id"]
+    runtime.process.terminate()
+    assert runtime.wait() == 0
+    assert "request" not in [json.loads(line)["event"] for line in runtime.log]
