@@ -72,7 +72,7 @@ protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	sed -i 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' serving_runtime/src/scoring_runtime/protocols/open_inference_pb2.py
 
 bench-serving: .venv/installed ## The runtime beside its peers, about an hour: benchmarks/README.md
-	for benchmark in trivial faq resnet starts overload gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
+	for benchmark in trivial faq resnet starts overload front_door gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
 
 bench-operator: .venv/installed ## The operator beside the same objects made without one, some hours: benchmarks/README.md
 	$(PYTHON) -m benchmarks.operator models 1 100 300 1000

@@ -20,7 +20,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from scoring_runtime.errors import IssuerUnavailableError
-from scoring_runtime.uris import redact_uris
+from scoring_runtime.redaction import redactor
 
 REFRESH_SECONDS = 300.0
 MIN_REFRESH_SECONDS = 10.0
@@ -92,7 +92,7 @@ class SigningKeys:
         uri = found.get("jwks_uri")
         if found.get("issuer") != self._issuer:
             raise IssuerUnavailableError(
-                f"The issuer calls itself {redact_uris(str(found.get('issuer')))[:200]!r}: write spec.endpoint.jwt.issuer exactly so."
+                f"The issuer calls itself {redactor.redact(str(found.get('issuer')))[:200]!r}: write spec.endpoint.jwt.issuer exactly so."
             )
         if not isinstance(uri, str) or not uri.startswith("https://"):
             raise IssuerUnavailableError(
@@ -149,7 +149,7 @@ def make_fetch(ca_file: Path | None) -> Fetch:
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirects())
 
     def fetch(url: str) -> Any:  # noqa: ANN401  # JSON
-        shown = redact_uris(url)
+        shown = redactor.redact(url)
         if not url.startswith("https://"):
             raise IssuerUnavailableError(f"{shown} is not an https:// address: correct it.")
         try:
@@ -159,7 +159,7 @@ def make_fetch(ca_file: Path | None) -> Fetch:
             raise IssuerUnavailableError(f"{shown} answered {error.code}: check spec.endpoint.jwt.") from error
         except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "reason", error)
-            raise IssuerUnavailableError(f"{shown} cannot be read: {redact_uris(str(reason))[:200]}.") from error
+            raise IssuerUnavailableError(f"{shown} cannot be read: {redactor.redact(str(reason))[:200]}.") from error
 
     return fetch
 
