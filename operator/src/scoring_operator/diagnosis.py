@@ -51,6 +51,7 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
     When the Deployment's progress deadline has passed, whatever holds it up is stalled.
     """
     problem = next((found for pod in select_newest(deployment, pods) if (found := find_pod_problem(pod))), None)
+    problem = name_keys_secret(problem, deployment)
     if not is_observed(deployment):
         return problem  # The Deployment's conditions still speak of the generation before.
     refused = find_condition(deployment, "ReplicaFailure")
@@ -184,19 +185,20 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
     said = parse_termination_message(ended.get("message", ""))
     if said is not None:
         code, message = said
-        if code == API_KEYS_MISSING:
-            message = name_keys_secret(pod) + message
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
     lines = shorten(ended.get("message", "").strip()) or "it left no message"
     message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
 
 
-def name_keys_secret(pod: Manifest) -> str:
-    """Return a sentence that names the Secret whose keys a pod lacks. Its own specification says it: Secrets are not read."""
-    volumes = pod["spec"].get("volumes") or []
-    secret = next((volume["secret"]["secretName"] for volume in volumes if volume["name"] == KEYS_VOLUME), None)
-    return f"The Secret {secret} of spec.endpoint.apiKeys does not exist, or is of no use. " if secret else ""
+def name_keys_secret(problem: ModelProblem | None, deployment: Manifest | None) -> ModelProblem | None:
+    """Return the problem; that of missing keys with the Secret's name, which the pods' template has, as Secrets are not read."""
+    if problem is None or problem.reason != API_KEYS_MISSING or deployment is None:
+        return problem
+    volumes = deployment["spec"].get("template", {}).get("spec", {}).get("volumes") or []
+    names = [volume["secret"]["secretName"] for volume in volumes if volume["name"] == KEYS_VOLUME]
+    said = f"The Secret {names[0]} of spec.endpoint.apiKeys does not exist, or is of no use. " if names else ""
+    return ModelProblem(problem.reason, said + problem.message, stalled=problem.stalled)
 
 
 def parse_termination_message(text: str) -> tuple[str, str] | None:

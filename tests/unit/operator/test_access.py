@@ -116,11 +116,13 @@ def test_door_cannot_be_opened_by_a_variable(build_model: Callable[..., ScoringM
         build_model(runtime={"env": [{"name": name, "value": ""}]})
 
 
-def test_missing_keys_name_their_secret(build_pod: Build) -> None:
+def test_missing_keys_name_their_secret(build_pod: Build, build_deployment: Build) -> None:
     said = '{"code": "ApiKeysMissing", "message": "No API key can be used."}'
     pod = build_pod(containerStatuses=[{"image": "x", "state": {"terminated": {"exitCode": 1, "message": said}}}])
-    pod["spec"]["volumes"] = [{"name": "api-keys", "secret": {"secretName": "faq-keys", "optional": True}}]
-    problem = find_problem(None, [pod])
+    deployment = build_deployment()
+    secret = {"name": "api-keys", "secret": {"secretName": "faq-keys", "optional": True}}
+    deployment["spec"]["template"] = {"spec": {"volumes": [secret]}}
+    problem = find_problem(deployment, [pod])
     assert problem is not None
     assert (problem.reason, problem.stalled) == ("ApiKeysMissing", True)
     assert problem.message == (
