@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
+from scoring_operator.clock import ClusterClock
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
+from scoring_operator.exposure import find_claiming_models
 from scoring_operator.kinds import (
     CRD,
     CRD_KINDS,
@@ -17,6 +19,8 @@ from scoring_operator.kinds import (
     NODE,
     OPTIONAL,
     POD,
+    ROUTERS,
+    ROUTES,
     SCORING_MODEL,
     Key,
     Kind,
@@ -44,6 +48,9 @@ ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 WISHES = {HARDWARE_CLASS, SCORING_MODEL}
 """Kinds that say what is wished; of these, a change of the status alone is no cause."""
 
+COMPARED = {*WISHES, *ROUTERS, *ROUTES}
+"""Kinds of which it matters what there was before."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -55,6 +62,7 @@ class Work:
         self._scope = scope
         self._log_in = log_in
         self._store = Store()
+        self._clock = ClusterClock()
         self._cluster: Cluster | None = None
         self._leases: Cluster | None = None
         self._watches: Watches | None = None
@@ -72,11 +80,11 @@ class Work:
         """
         if self._settings.leader_election and self._leases is None:
             # A connection of its own: a renewal never waits behind the work, and is the one write that a follower may make.
-            self._leases = await Cluster.connect(self._log_in, self._scope)
+            self._leases = await Cluster.connect(self._log_in, self._scope, self._clock)
             self._election = Election(self._leases, self._settings, self._lead)
         if self._cluster is None:
             check_may_write = self._election.term.check if self._election else None
-            self._cluster = await Cluster.connect(self._log_in, self._scope, check_may_write)
+            self._cluster = await Cluster.connect(self._log_in, self._scope, self._clock, check_may_write)
         if self._watches is None:
             self._watches = Watches(self._cluster, self._store, self._scope, self.observe)
         await self.discover()
@@ -107,15 +115,28 @@ class Work:
             if body["metadata"]["name"] in CRD_KINDS:
                 self._has_new_kinds.set()
             return
-        known = self._store.get(kind, *find_address(body)) if kind in WISHES else None
+        known = self._store.get(kind, *find_address(body)) if kind in COMPARED else None
+        places = self._store.claims.find_places_of(kind, body)
         if is_deleted:
             self._store.remove(kind, body)
         elif not self._store.put(kind, body):
             return  # The echo of our own write, or of a list.
         if self._adviser is not None and kind in ADVISED:
             self._adviser.mark()
-        if kind not in WISHES:
-            self._add(find_model_key(kind, body), find_delay_seconds(kind, body, is_deleted))
+        changed = places ^ self._store.claims.find_places_of(kind, body)
+        for key in find_claiming_models(self._store, changed):
+            self._add(key)
+        self._wake(kind, body, known, is_deleted)
+
+    def _wake(self, kind: Kind, body: Manifest, known: Manifest | None, is_deleted: bool) -> None:
+        """Have the models reconciled that an object belongs to, or that depend on one that belongs to the platform team."""
+        if kind in ROUTERS:
+            if is_deleted or has_changed(known, self._store.get(kind, *find_address(body))):
+                self._add_all()
+        elif kind not in WISHES:
+            # A route that has lost our label was a model's before.
+            for key in {find_model_key(kind, one) for one in (body, known or body)}:
+                self._add(key, find_delay_seconds(kind, body, is_deleted))
         elif is_deleted or has_new_wishes(body, known):
             self._add_all() if kind is HARDWARE_CLASS else self._add(find_model_key(kind, body))
 
@@ -239,6 +260,16 @@ def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
     return any(
         body["metadata"].get(name) != known["metadata"].get(name) for name in ("uid", "generation", "deletionTimestamp")
     )
+
+
+def has_changed(known: Manifest | None, body: Manifest | None) -> bool:
+    """Tell whether anything of what the store keeps of an object is news, but its version."""
+    kept = [
+        {**one, "metadata": {**one["metadata"], "resourceVersion": None, "managedFields": None}}
+        for one in (known, body)
+        if one is not None
+    ]
+    return len(kept) == 1 or kept[0] != kept[-1]
 
 
 def stretch(delay_seconds: float, backlog: float) -> float:

@@ -17,6 +17,7 @@ from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.pages import create_pages
+from scoring_runtime.prefix import PathPrefix
 from scoring_runtime.protocols import JSON, HttpProtocol, find_status, list_headers
 from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
@@ -93,6 +94,8 @@ def create_app(
     bodies.watch()
     door = Door(settings.max_body_bytes, bodies, gate)
     app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, door, metrics, log)  # type: ignore[method-assign]
+    if settings.path_prefix:
+        app.wsgi_app = PathPrefix(app.wsgi_app, settings.path_prefix)  # type: ignore[method-assign]
     return app
 
 

@@ -177,7 +177,8 @@ class DocumentPages:
         interface = self._directory.get()
         if self._shown is None or self._shown[0] is not interface:
             model = self._service.get_model()
-            document = describe_api(model, interface, self._settings.max_body_bytes)
+            limit, prefix = self._settings.max_body_bytes, self._settings.path_prefix
+            document = describe_api(model, interface, limit, prefix)
             self._shown = interface, add_security(document) if self._settings.asks_for_credentials else document
         return self._shown[1]
 
