@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 import orjson
-import structlog
 
 from scoring_runtime.errors import BodyTimeoutError
 
@@ -23,8 +22,6 @@ PRESSED_SECONDS = 2.0
 """While more than half of the places are held by bodies still on their way, each gets this long only."""
 
 _FLUSH_SECONDS = 0.05
-
-_logger = structlog.stdlib.get_logger(__name__)
 
 
 class Stream(Protocol):
@@ -87,8 +84,8 @@ class BodyReader:
         # The look at the stack comes first: as long as the reading is there, the thread cannot have gone on to another request.
         if response is None or reading not in self._readings:
             return
+        # Not told in the log from here: a log that nobody reads would stop this thread. The request has its own line.
         reading.is_cut = True
-        _logger.warning("body cut", seconds=round(self._clock() - reading.started, 1))
         # It waits for the answer to be sent; the others must not wait with it.
         threading.Thread(target=_answer, args=(response,), name="body-cut", daemon=True).start()
 

@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 MAX_CONNECTIONS = 4096
 """granian counts connections, idle ones too; fewer would lock out probes."""
 
@@ -20,8 +18,6 @@ LOOK_SECONDS = 1.0
 # struct tcp_info (linux/tcp.h): the milliseconds since data were received last are its 12th 32-bit number behind 8 bytes.
 _TCP_INFO_BYTES = 104
 _LAST_DATA_RECEIVED = slice(52, 56)
-
-_logger = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,9 +30,10 @@ class Connection:
 
 
 class ConnectionLimit:
-    """Cuts what one client holds beyond `most`, while more than half of `all_connections` are in use."""
+    """Cuts what one client holds beyond `most`, while more than half of `all_connections` are in use; `report` gets how many."""
 
     def __init__(self, port: int, most: int, all_connections: int, is_exempt: Callable[[str], bool]) -> None:
+        self.report: Callable[[int], None] = lambda _connections: None
         self._port = port
         self._most = most
         self._threshold = all_connections // 2
@@ -60,9 +57,8 @@ class ConnectionLimit:
         pause = threading.Event()
         while True:
             pause.wait(LOOK_SECONDS)
-            cut = self.cut()
-            if cut:
-                _logger.warning("connections cut", connections=cut)
+            # Counted, not logged: a log that nobody reads would stop this thread.
+            self.report(self.cut())
 
 
 def list_connections(descriptors: Iterable[str], port: int) -> list[Connection]:

@@ -1,5 +1,7 @@
 """The runtime's Prometheus metrics, in a registry of their own for each app. Filled by app.py and loading.py."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from scoring_runtime.access import Caller
@@ -55,6 +57,10 @@ class Metrics:
         inside.set_function(batcher.count_inside)
         waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
         waiting.set_function(batcher.count_waiting)
+        cut = Counter(
+            "scoring_connections_cut", "Connections cut since one client held too many.", registry=self.registry
+        )
+        self.record_cut_connections: Callable[[int], None] = cut.inc
         self._load = Gauge(
             "scoring_model_load_seconds", "Time to fetch, verify, load and warm up.", registry=self.registry
         )

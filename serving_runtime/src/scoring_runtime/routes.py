@@ -31,6 +31,8 @@ MAX_DISCARDING = 8
 MAX_PAGE_BODIES = 8
 
 MAX_PAGE_BODY_BYTES = 2**16
+# Said where a body is left unread: the server ends such a connection, and a client that does not know would ask there again.
+CLOSE = ("Connection", "close")
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _OK = 200
@@ -128,7 +130,8 @@ class ScoringRoutes:
         self._record(
             request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
         )
-        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id)])
+        ending = [CLOSE] if failure is not None and request.is_unread() else []
+        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id), *ending])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
     def _record(self, request: HttpRequest, outcome: _Outcome) -> None:
@@ -153,7 +156,8 @@ class ScoringRoutes:
         except RequestError as error:
             is_message = path.startswith(("/v1", "/v2"))
             body = write_message(error) if is_message else write_error(error.code, error.message)
-            start_response(_STATUS_LINES[find_status(error)], [*_describe(HttpAnswer(body)), *list_headers(error)])
+            headers = [*_describe(HttpAnswer(body)), *list_headers(error), CLOSE]
+            start_response(_STATUS_LINES[find_status(error)], headers)
             return [body]
         return self._rest(environ, start_response)
 

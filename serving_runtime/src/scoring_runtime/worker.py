@@ -67,7 +67,7 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
         _start_grpc(parts, draining)
-    _limit_connections(settings)
+    _limit_connections(parts)
     return create_app(settings, service, parts.metrics, log, parts.gate)
 
 
@@ -78,9 +78,12 @@ def _create_gate(settings: Settings) -> Gate | None:
         _end_worker(settings, error)
 
 
-def _limit_connections(settings: Settings) -> None:
+def _limit_connections(parts: _Parts) -> None:
+    settings = parts.settings
     is_exempt = ClientFinder(settings.trusted_proxies).is_trusted
-    ConnectionLimit(settings.port, settings.max_connections_per_client, MAX_CONNECTIONS, is_exempt).watch()
+    limit = ConnectionLimit(settings.port, settings.max_connections_per_client, MAX_CONNECTIONS, is_exempt)
+    limit.report = parts.metrics.record_cut_connections
+    limit.watch()
 
 
 def _open_request_log() -> RequestLog:

@@ -20,7 +20,7 @@ from scoring_runtime.access import issuer
 from scoring_runtime.access.issuer import make_fetch
 from scoring_runtime.errors import IssuerUnavailableError
 
-DOCUMENT = {"keys": []}
+DOCUMENT: dict[str, list[str]] = {"keys": []}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -114,6 +114,10 @@ class HttpRequest:
             with contextlib.suppress(BodyTimeoutError):
                 self._reader.read(self._environ["wsgi.input"], length)
 
+    def is_unread(self) -> bool:
+        """Tell whether there is a body that nobody has read: the connection cannot be used again then."""
+        return not self._is_read and (self.length > 0 or "HTTP_TRANSFER_ENCODING" in self._environ)
+
     def read_json(self) -> Any:  # noqa: ANN401  # JSON
         """Return the body as JSON. Raises InvalidJsonError."""
         return parse_json(self.read())
