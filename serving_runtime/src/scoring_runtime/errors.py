@@ -3,16 +3,19 @@
 ScoringRuntimeError            code and message; the message says what is wrong and what to do
 ├── LoadError                  the runtime cannot serve: logged, written to the termination message, exit status 1
 │   ├── InvalidSettingsError · ArtifactNotFoundError · ArtifactCorruptError · DigestMismatchError · DigestRequiredError
+│   ├── AccessDeniedError · CredentialsMissingError · ArtifactTooLargeError · DriverNotInstalledError
+│   ├── SignatureMissingError · SignatureInvalidError
 │   ├── UnknownFormatError · ManifestInvalidError · ModelInvalidError · FormatNotInstalledError
-│   ├── UnexpectedAnswerError · ApiKeysMissingError
-│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError · DeviceLostError · IssuerUnavailableError (another try
+│   ├── UnexpectedAnswerError
+│   └── FetchFailedError (FetchAbandonedError) · OutOfMemoryError · ScorerFailedError · DeviceLostError (another try
 │       may work; time alone mends none above)
 └── RequestError               one request cannot be answered; the runtime goes on
     ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidInputError · TooManyItemsError
     ├── InvalidBase64Error · InvalidImageError · TruncatedImageError · TooManyImagesError · ImageTooLargeError
     ├── InputTooLongError · BodyTooLargeError · BodyTimeoutError · UnsupportedMediaTypeError · UnsupportedEncodingError
-    ├── UnauthorizedError · ForbiddenError · TooManyRequestsError · ModelNotFoundError
+    ├── ModelNotFoundError
     └── ScoringFailedError · NotReadyError · OverloadedError
+Those of keys, tokens and limits are in access/errors.py.
 """
 
 from typing import ClassVar
@@ -62,6 +65,42 @@ class DigestRequiredError(LoadError):
     code = "DigestRequired"
 
 
+class AccessDeniedError(LoadError):
+    """The server knows the artifact's place and refuses it to us."""
+
+    code = "AccessDenied"
+
+
+class CredentialsMissingError(LoadError):
+    """The Secret with the credentials is missing, or lacks a key."""
+
+    code = "CredentialsMissing"
+
+
+class ArtifactTooLargeError(LoadError):
+    """The artifact has more bytes or files than may be fetched or unpacked."""
+
+    code = "ArtifactTooLarge"
+
+
+class DriverNotInstalledError(LoadError):
+    """The URI's scheme is known, but what fetches it is not installed here."""
+
+    code = "DriverNotInstalled"
+
+
+class SignatureMissingError(LoadError):
+    """A public key was given, and there is no signature."""
+
+    code = "SignatureMissing"
+
+
+class SignatureInvalidError(LoadError):
+    """The signature is not one of the artifact's by the public key."""
+
+    code = "SignatureInvalid"
+
+
 class UnknownFormatError(LoadError):
     """No scorer plug-in of this name."""
 
@@ -92,6 +131,10 @@ class FetchFailedError(LoadError):
     code = "FetchFailed"
 
 
+class FetchAbandonedError(FetchFailedError):
+    """Another try now is of no use: the artifact was replaced meanwhile, or the time is up."""
+
+
 class OutOfMemoryError(LoadError):
     """The model does not fit into memory."""
 
@@ -108,18 +151,6 @@ class UnexpectedAnswerError(LoadError):
     """The model's answer to the manifest's example is not the one that the manifest expects."""
 
     code = "UnexpectedAnswer"
-
-
-class ApiKeysMissingError(LoadError):
-    """Keys are asked for and there are none, so that nobody could ask."""
-
-    code = "ApiKeysMissing"
-
-
-class IssuerUnavailableError(LoadError):
-    """The keys of the tokens' issuer cannot be fetched."""
-
-    code = "IssuerUnavailable"
 
 
 class DeviceLostError(LoadError):
@@ -226,37 +257,6 @@ class ModelNotFoundError(RequestError):
     """The path names another model or version than the one that is served here."""
 
     code = "ModelNotFound"
-
-
-class UnauthorizedError(RequestError):
-    """No key or token, or one that is not valid; `problem` is the word of RFC 6750 for that, if something was shown."""
-
-    code = "Unauthorized"
-
-    def __init__(self, message: str, problem: str | None = None) -> None:
-        super().__init__(message)
-        self.problem = problem
-
-
-class ForbiddenError(RequestError):
-    """A key or token that is valid, but not for this."""
-
-    code = "Forbidden"
-    problem = "insufficient_scope"
-
-
-class TooManyRequestsError(RequestError):
-    """One client or key asks too much; `retry_after_seconds` from now it may again.
-
-    `policy` is the limit's name, its number of requests and the seconds that these are for; None where it is no rate.
-    """
-
-    code = "TooManyRequests"
-
-    def __init__(self, message: str, retry_after_seconds: float, policy: tuple[str, int, float] | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-        self.policy = policy
 
 
 class ScoringFailedError(RequestError):

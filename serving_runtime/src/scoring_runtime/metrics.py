@@ -62,7 +62,9 @@ class Metrics:
         )
         self.record_cut_connections: Callable[[int], None] = cut.inc
         self._load = Gauge(
-            "scoring_model_load_seconds", "Time to fetch, verify, load and warm up.", registry=self.registry
+            "scoring_model_load_seconds",
+            "Time to verify, load and warm up, and to fetch where no other container has.",
+            registry=self.registry,
         )
         labels = ["name", "version", "format", "task", "digest"]
         self._model = Gauge("scoring_model_info", "The served model; always 1.", labels, registry=self.registry)

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from scoring_runtime.access import issuer
+from scoring_runtime.access.errors import IssuerUnavailableError
 from scoring_runtime.access.issuer import make_fetch
-from scoring_runtime.errors import IssuerUnavailableError
 
 DOCUMENT: dict[str, list[str]] = {"keys": []}
 

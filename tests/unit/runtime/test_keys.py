@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from scoring_runtime.access.errors import ApiKeysMissingError
 from scoring_runtime.access.keys import KeyRing, hash_key, make_key, read_keys
-from scoring_runtime.errors import ApiKeysMissingError
 from scoring_runtime.keys_command import keys as command
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from scoring_runtime.access.clients import MAX_REMEMBERED, ClientFinder
+from scoring_runtime.access.errors import TooManyRequestsError
 from scoring_runtime.access.limits import MAX_CLIENTS, Places, Rate, RateLimit
-from scoring_runtime.errors import TooManyRequestsError
 
 
 class Clock:

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from scoring_runtime.access.errors import ForbiddenError, IssuerUnavailableError, UnauthorizedError
 from scoring_runtime.access.issuer import SigningKeys, parse_keys
 from scoring_runtime.access.tokens import TokenRules, TokenVerifier
-from scoring_runtime.errors import ForbiddenError, IssuerUnavailableError, UnauthorizedError
 
 ISSUER = "https://login.example.com/realms/shop"
 JWKS_URI = "https://login.example.com/keys"

@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 
 from scoring_runtime.access import Caller
 from scoring_runtime.access.clients import ClientFinder
+from scoring_runtime.access.errors import ForbiddenError, UnauthorizedError
 from scoring_runtime.access.keys import KeyRing
 from scoring_runtime.access.limits import Places, Rate, RateLimit
 from scoring_runtime.access.settings import AccessSettings
-from scoring_runtime.errors import ForbiddenError, UnauthorizedError
 
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """What probes and Prometheus ask, of everybody."""

@@ -19,7 +19,7 @@ import structlog
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from scoring_runtime.errors import IssuerUnavailableError
+from scoring_runtime.access.errors import IssuerUnavailableError
 from scoring_runtime.redaction import redactor
 
 REFRESH_SECONDS = 300.0

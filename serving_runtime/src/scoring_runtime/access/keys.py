@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from scoring_runtime.access import Caller
-from scoring_runtime.errors import ApiKeysMissingError
+from scoring_runtime.access.errors import ApiKeysMissingError
 
 PREFIX = "scoring_"
 """Of every key made here, so that scanners for leaked secrets and the redaction of logs can tell one."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from scoring_runtime.errors import TooManyRequestsError
+from scoring_runtime.access.errors import TooManyRequestsError
 
 MAX_CLIENTS = 65_536
 """Whoever was counted longest ago is forgotten beyond that: some 10 MiB."""

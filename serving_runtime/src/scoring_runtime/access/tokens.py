@@ -14,8 +14,8 @@ import jwt
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from scoring_runtime.access import Caller
+from scoring_runtime.access.errors import ForbiddenError, UnauthorizedError
 from scoring_runtime.access.issuer import SigningKeys
-from scoring_runtime.errors import ForbiddenError, UnauthorizedError
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LABEL = "(token)"

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import orjson
 
+from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
-    ForbiddenError,
     ImageTooLargeError,
     InputTooLongError,
     InvalidJsonError,
@@ -26,8 +26,6 @@ from scoring_runtime.errors import (
     RequestError,
     ScoringFailedError,
     TooManyItemsError,
-    TooManyRequestsError,
-    UnauthorizedError,
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )

@@ -11,17 +11,15 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from scoring_runtime.access import Caller
+from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from scoring_runtime.access.gate import Credentials, Gate, Visit
 from scoring_runtime.errors import (
-    ForbiddenError,
     InvalidInputError,
     ModelNotFoundError,
     NotReadyError,
     OverloadedError,
     RequestError,
     ScoringFailedError,
-    TooManyRequestsError,
-    UnauthorizedError,
 )
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import find_status, list_headers
