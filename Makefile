@@ -5,6 +5,9 @@ PYTHON := .venv/bin/python
 UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# What only a server needs; the image that fetches has none.
+FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client werkzeug
+
 .DEFAULT_GOAL := help
 .PHONY: help demo install check lint types unit test integration e2e scaling security faults cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
@@ -51,7 +54,7 @@ e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
 
-security: .venv/installed ## Security tests on the real parts, such as Traefik in front of real pods (root); builds them once (not part of test)
+security: .venv/installed ## Security tests on the real parts: Traefik, object stores, a registry, real pods (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
@@ -77,9 +80,10 @@ protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 bench-serving: .venv/installed ## The runtime beside its peers, about an hour: benchmarks/README.md
 	for benchmark in trivial faq resnet starts overload gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
 
-bench-operator: .venv/installed ## The operator beside the same objects made without one, some hours: benchmarks/README.md
+bench-operator: .venv/installed ## The operator beside the same objects made without one and beside KServe's controller, some hours: benchmarks/README.md
 	$(PYTHON) -m benchmarks.operator models 1 100 300 1000
 	$(PYTHON) -m benchmarks.operator models 5000 --no-floor
+	$(PYTHON) -m benchmarks.operator peer 1 100 300
 
 lock-bench: .venv/installed ## Lock the packages of the benchmarks' peers anew
 	for peer in benchmarks/serving/peers/*/ benchmarks/serving/plotting/; do $(LOCK) $${peer}requirements.in -o $${peer}requirements.txt || exit 1; done
@@ -98,6 +102,7 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment
