@@ -6,6 +6,7 @@ from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
 from scoring_operator.render.claim_template import CLAIM, render_claim_template
+from scoring_operator.render.image import choose_pull_policy, render_pull_secrets
 from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
 from scoring_operator.render.placement import render_placement
 from scoring_operator.render.resources import count_threads, merge_resources
@@ -81,6 +82,7 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [render_container(model, hardware, settings)],
         "volumes": volumes,
+        **render_pull_secrets(model, hardware, settings),
         **(claims if hardware.spec.resource_claim else {}),
         **render_placement(model, hardware.spec),
     }
@@ -88,13 +90,14 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
 
 def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
     """Return the runtime's container."""
+    image = choose_image(model, hardware, settings)
     mounts: list[Manifest] = [{"name": "work", "mountPath": WORK_DIR}, {"name": "tmp", "mountPath": TEMPORARY_DIR}]
     if find_claim(model):
         mounts.append({"name": "model", "mountPath": VOLUME_DIR, "readOnly": True})
     return {
         "name": CONTAINER,
-        "image": choose_image(model, hardware, settings),
-        "imagePullPolicy": "IfNotPresent",
+        "image": image,
+        "imagePullPolicy": choose_pull_policy(model, image),
         "env": render_environment(model, hardware, settings),
         "ports": render_ports(model),
         "resources": render_resources(model, hardware),
