@@ -52,7 +52,7 @@ e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
 
-security: .venv/installed ## Security tests on the real parts, such as a private registry (root); builds them once (not part of test)
+security: .venv/installed ## Security tests on the real parts: Traefik in front of real pods, a private registry, planted secrets (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)

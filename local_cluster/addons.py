@@ -1,6 +1,6 @@
-"""The add-ons of a cluster, each a program or two beside the control plane: KEDA, Karpenter and Prometheus.
+"""The add-ons of a cluster, each a program or two beside the control plane: KEDA, Karpenter, Prometheus and Traefik.
 
-Off by default: KEDA and Karpenter are built for minutes where no one publishes their programs.
+Off by default: some are built for minutes where no one publishes their programs.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from local_cluster.processes import find_processes
 from local_cluster.prometheus import install_prometheus, prometheus_daemons
 from local_cluster.state import Addon, Cluster, Record, other_clusters, save_record
 from local_cluster.steps import step
+from local_cluster.traefik import install_traefik, traefik_daemons
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ RECIPES = {
     Addon.KARPENTER: Recipe("Karpenter's kinds", install_karpenter, karpenter_daemons),
     Addon.KEDA: Recipe("KEDA's kinds", install_keda, keda_daemons),
     Addon.PROMETHEUS: Recipe("Prometheus' rights", install_prometheus, prometheus_daemons),
+    Addon.TRAEFIK: Recipe("Traefik's classes, and the Gateway API", install_traefik, traefik_daemons),
 }
 
 

@@ -25,6 +25,7 @@ ADDON_PORTS: dict[Addon, tuple[str, ...]] = {
         "keda-adapter/metrics",
     ),
     Addon.PROMETHEUS: ("prometheus",),
+    Addon.TRAEFIK: ("traefik", "traefik/https", "traefik/health"),
 }
 """Named after the programs; a second one of the same program has a word after a slash."""
 RANGE = range(21000, 29000)

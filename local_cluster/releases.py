@@ -123,6 +123,14 @@ PROMETHEUS = Release(
     member="prometheus-3.15.1.linux-{arch}/prometheus",
     tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
 )
+TRAEFIK = Release(
+    "traefik",
+    "v3.6.12",
+    {"traefik": "github.com/traefik/traefik/v3/cmd/traefik"},
+    "https://github.com/traefik/traefik/releases/download/{version}/traefik_{version}_linux_{arch}.tar.gz",
+    member="{name}",
+    linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
+)
 REGISTRY = Release(
     "registry",
     "v3.1.2",
@@ -132,7 +140,7 @@ REGISTRY = Release(
 )
 """An image registry. Part of no cluster: tests that need one run it beside theirs."""
 
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, REGISTRY)
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK, REGISTRY)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",
@@ -149,6 +157,7 @@ ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),
     Addon.PROMETHEUS: tuple(PROMETHEUS.packages),
+    Addon.TRAEFIK: tuple(TRAEFIK.packages),
 }
 
 

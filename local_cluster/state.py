@@ -24,6 +24,7 @@ class Addon(StrEnum):
     KARPENTER = "karpenter"
     KEDA = "keda"
     PROMETHEUS = "prometheus"
+    TRAEFIK = "traefik"
 
 
 def cache_folder() -> Path:

@@ -40,6 +40,8 @@ class Status:
     api_ready: bool
     node_ready: bool | None
     parts: list[Part]
+    ports: dict[str, int]
+    """All ports by name, those of a second door of a program included, such as traefik/https."""
 
     @property
     def healthy(self) -> bool:
@@ -50,7 +52,8 @@ class Status:
         """All of it for `--output json`."""
         words = {"kubeconfig": self.kubeconfig, "server": self.server, "hostAddress": self.host_address}
         ready = {"healthy": self.healthy, "apiReady": self.api_ready, "nodeReady": self.node_ready}
-        return {"name": self.name, "node": self.node, **words, **ready, "parts": [asdict(part) for part in self.parts]}
+        parts = [asdict(part) for part in self.parts]
+        return {"name": self.name, "node": self.node, **words, **ready, "parts": parts, "ports": self.ports}
 
 
 def read_status(cluster: Cluster, record: Record) -> Status:
@@ -65,6 +68,7 @@ def read_status(cluster: Cluster, record: Record) -> Status:
         api_ready=record.created and is_api_ready(cluster),
         node_ready=is_node_ready(cluster) if is_real else None,
         parts=_read_parts(cluster, record),
+        ports=record.ports,
     )
 
 

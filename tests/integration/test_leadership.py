@@ -1,14 +1,16 @@
 """Two operators and a Lease, against a real API server: who writes when one dies, stops, is paused or robbed of its Lease."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kubectl import Kubectl, KubectlError, Manifest
-from operator_processes import OperatorProcess, count_requests, wait_until_quiet
+from operator_processes import OPERATOR_WRITES, OperatorProcess, count_requests, wait_until_quiet
 from scoring_models import ScoringModels
+from scoring_operator.advice import PAUSE_SECONDS
 from waiting import wait_for
 
 LEASE = "scoring-operator"
@@ -108,13 +110,16 @@ def count_told(models: ScoringModels) -> int:
     return conditions.count("ScalingInactive")
 
 
-def wait_for_last_write(models: ScoringModels) -> int:
-    """Wait until the operators write no more; return the number of writes without those that tell of missing metrics."""
+def wait_for_last_write(models: ScoringModels) -> Counter[tuple[str, str, str]]:
+    """Wait until the operators write no more; return the number of writes of each kind, without those that tell of missing metrics."""
     while True:
         told = count_told(models)
-        writes = wait_until_quiet(models.kubectl)
+        # Longer than the pause after which a change is seen in the advice about capacity.
+        wait_until_quiet(models.kubectl, quiet_seconds=PAUSE_SECONDS + 2.0)
+        counts = count_requests(models.kubectl)
         if count_told(models) == told:
-            return writes - told
+            counts["scoringmodels", "status", "PATCH"] -= told
+            return Counter({request: counts[request] for request in OPERATOR_WRITES})
 
 
 def edit(models: ScoringModels) -> None:

@@ -99,6 +99,34 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             'spec.endpoint.type: Unsupported value: "ExternalName": supported values: "ClusterIP", "NodePort", "LoadBalancer"',
         ),
         (
+            {"endpoint": {"host": "*.example.com"}},
+            "host must be a DNS name in lower case, such as faq.example.com: no wildcard, no port, no IP address",
+        ),
+        ({"endpoint": {"host": "192.0.2.1"}}, "host must be a DNS name in lower case"),
+        ({"endpoint": {"host": "a.b", "path": "faq"}}, "path must be / or a prefix such as /faq or /team/faq"),
+        ({"endpoint": {"host": "a.b", "path": "/a/../b"}}, "path must be / or a prefix such as /faq or /team/faq"),
+        ({"endpoint": {"host": "a.b", "path": "/score"}}, "path must not begin with a path of the runtime itself"),
+        (
+            {"endpoint": {"tls": {"secretName": "cert"}}},
+            "path, tls, ingressClassName, ingressAnnotations and gateway need a host: set spec.endpoint.host",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public"}, "ingressClassName": "nginx"}},
+            "gateway excludes ingressClassName and ingressAnnotations: an endpoint has an HTTPRoute or an Ingress, never both",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public"}, "tls": {}}},
+            "tls is for an Ingress; behind a Gateway TLS is its listener's: leave tls out, and name the HTTPS listener in gateway.sectionName",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "gateway": {"name": "public", "redirectSectionName": "http"}}},
+            "redirectSectionName needs sectionName: name the HTTPS listener that serves, too",
+        ),
+        (
+            {"endpoint": {"host": "a.b", "tls": {"issuer": {"name": "ca", "kind": "Vault"}}}},
+            "kind must be Issuer or ClusterIssuer in the group cert-manager.io",
+        ),
+        (
             {"runtime": {"env": [{"name": "SCORING_MODEL_URI", "value": "x"}]}},
             "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
         ),
@@ -147,7 +175,15 @@ def test_apply_refuses_a_hardware_class_with_a_bare_accelerator_name(kubectl: Ku
         )
 
 
-@pytest.mark.parametrize("path", ["spec.model.digest", "spec.autoscaling.metrics.target", "status.conditions"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "spec.model.digest",
+        "spec.autoscaling.metrics.target",
+        "status.conditions",
+        "spec.endpoint.gateway.redirectSectionName",
+    ],
+)
 def test_explain_has_a_text_for_each_field(kubectl: Kubectl, path: str) -> None:
     assert "<empty>" not in kubectl("explain", f"scoringmodel.{path}")
 

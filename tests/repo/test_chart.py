@@ -26,6 +26,8 @@ RULES = {
     ("keda.sh", "scaledobjects"): MAKING | {"delete"},
     ("policy", "poddisruptionbudgets"): MAKING | {"delete"},
     ("networking.k8s.io", "networkpolicies"): MAKING | {"delete"},
+    ("networking.k8s.io", "ingresses"): MAKING | {"delete"},
+    ("gateway.networking.k8s.io", "httproutes"): MAKING | {"delete"},
     ("resource.k8s.io", "resourceclaimtemplates"): MAKING | {"delete"},
     ("monitoring.coreos.com", "servicemonitors"): MAKING | {"delete"},
     ("", "pods"): READING,
@@ -36,10 +38,12 @@ RULES = {
 CLUSTER_RULES = {
     ("scoring.dev", "hardwareclasses"): READING,
     ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+    ("networking.k8s.io", "ingressclasses"): {"list", "watch"},
+    ("gateway.networking.k8s.io", "gateways"): {"list", "watch"},
 }
 CAPACITY_RULES = {("scoring.dev", "hardwareclasses/status"): {"patch"}, ("", "nodes"): {"list", "watch"}}
 
-GROUPS = {"image", "serviceAccount", "serviceMonitors", "rbac", "leaderElection"}
+GROUPS = {"image", "serviceAccount", "serviceMonitors", "rbac", "routes", "leaderElection"}
 """Values that have members of their own."""
 
 BAD_VALUES = [
@@ -59,6 +63,12 @@ BAD_VALUES = [
     "namespaces={Team_A}",
     "networkPolicies=never",
     "prometheusAddress=prometheus",
+    "routes.ingressClassName=Nginx",
+    "routes.ingressAnnotations.a=1",
+    "routes.gateway.namespace=infra",
+    "routes.gateway.name=public,routes.gateway.redirectSectionName=http",
+    "routes.gateway.name=public,routes.gateway.listener=https",
+    "routes.issuer.kind=ClusterIssuer",
     "classRolloutShare=0",
     "serviceMonitors.label=a",
     "runtimeImages.sklearn=",
@@ -305,6 +315,20 @@ def test_settings_follow_the_values(render: Render, monkeypatch: pytest.MonkeyPa
     assert (settings.log_format, settings.log_level) == ("plain", "error")
     assert (settings.lease_duration_seconds, settings.lease_renew_deadline_seconds) == (60, 40.0)
     assert (settings.lease_renew_seconds, settings.lease_retry_seconds) == (7.5, 1.0)
+
+
+def test_routes_follow_the_values(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = {"name": "public", "namespace": "infra", "sectionName": "https", "redirectSectionName": "http"}
+    issuer = {"name": "letsencrypt", "kind": "ClusterIssuer"}
+    routes = {"ingressClassName": "nginx", "ingressAnnotations": {"a": "b"}, "gateway": gateway, "issuer": issuer}
+    for name, value in read_environment(render("--set-json", f"routes={json.dumps(routes)}")).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert (settings.ingress_class_name, settings.ingress_annotations) == ("nginx", {"a": "b"})
+    assert settings.gateway is not None
+    assert settings.gateway.model_dump(by_alias=True) == gateway
+    assert settings.issuer is not None
+    assert settings.issuer.model_dump(by_alias=True) == {**issuer, "group": "cert-manager.io"}
 
 
 def test_image_goes_by_digest_when_one_is_given(render: Render) -> None:

@@ -18,7 +18,16 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
         "hardwareClass": "cpu",
         "replicas": 1,
         "batching": {"maxSize": 8, "maxDelayMilliseconds": 5},
-        "endpoint": {"type": "ClusterIP", "grpc": True, "annotations": {"example.com/team": "faq"}},
+        "endpoint": {
+            "type": "ClusterIP",
+            "grpc": True,
+            "annotations": {"example.com/team": "faq"},
+            "host": "faq.example.com",
+            "path": "/team/faq",
+            "ingressClassName": "nginx",
+            "ingressAnnotations": {"example.com/team": "faq"},
+            "tls": {"secretName": "faq-tls", "issuer": {"name": "ca", "kind": "ClusterIssuer"}},
+        },
         "network": {
             "ingress": [{"namespace": "web"}, {"cidr": "10.0.0.0/8"}],
             "egress": [{"podLabels": {"app": "database"}, "ports": [5432]}],
@@ -44,6 +53,13 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
             "loadBalancerClass": "example.com/internal",
             "loadBalancerSourceRanges": ["10.0.0.0/8"],
             "externalTrafficPolicy": "Local",
+            "host": "faq.example.com",
+            "gateway": {
+                "name": "public",
+                "namespace": "infra",
+                "sectionName": "https",
+                "redirectSectionName": "http",
+            },
         },
     },
 )

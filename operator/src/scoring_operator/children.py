@@ -51,7 +51,7 @@ class Children:
             return False
         name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
         return any(
-            wished and self._store.is_served(kind) and not self._store.has(kind, namespace, name)
+            wished and self._store.is_served(kind) and not self._store.has(kind, namespace, name + kind.suffix)
             for kind, wished in rendered.items()
         )
 
@@ -62,14 +62,14 @@ class Children:
 
     async def _find(self, kind: Kind, model: ScoringModel) -> Manifest | None:
         """Return a child that the store lacks although it exists: it has lost our label, or somebody else has made it."""
-        live = await self._cluster.get(kind, model.namespace, model.name)
+        live = await self._cluster.get(kind, model.namespace, model.name + kind.suffix)
         if live is not None and not is_controlled(live, model):
             raise describe_taken_name(kind, live, model)
         return live
 
     async def _remove(self, kind: Kind, model: ScoringModel) -> bool:
         """Delete a child that is no longer wished; an object of its name that is not ours is nobody's business."""
-        live = self._store.get(kind, model.namespace, model.name)
+        live = self._store.get(kind, model.namespace, model.name + kind.suffix)
         if live is None or not is_controlled(live, model):
             return False
         await self._cluster.delete(kind, live)
@@ -88,7 +88,7 @@ class Children:
 
     async def _apply(self, kind: Kind, key: Key, model: ScoringModel, wished: Manifest) -> bool:
         """Write a child if it differs; return whether it did. Raises ModelProblem when its name is taken."""
-        live = self._store.get(kind, model.namespace, model.name)
+        live = self._store.get(kind, model.namespace, model.name + kind.suffix)
         if live is None:
             return await self._create(kind, key, model, wished)
         if not is_controlled(live, model):
@@ -149,11 +149,12 @@ class Children:
 def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:
     """Return the problem of a model whose child's name another has: somebody else, or a model of this name that is on its way out."""
     owners = live["metadata"].get("ownerReferences") or []
+    name = live["metadata"]["name"]
     if any((owner["kind"], owner["name"]) == (SCORING_MODEL.name, model.name) for owner in owners):
-        message = f"{kind.name} {model.name} of an earlier ScoringModel of this name is still being deleted."
+        message = f"{kind.name} {name} of an earlier ScoringModel of this name is still being deleted."
         return ModelProblem(NAME_TAKEN, message, stalled=False)
     message = (
-        f"{kind.name} {model.name} exists already and does not belong to this ScoringModel: "
+        f"{kind.name} {name} exists already and does not belong to this ScoringModel: "
         "delete it, or give the ScoringModel another name."
     )
     return ModelProblem(NAME_TAKEN, message)

@@ -69,6 +69,7 @@ def build_scoring_model_crd() -> Manifest:
             column("Class", ".status.hardwareClass"),
             column("URL", ".status.url"),
             AGE,
+            column("Route", '.status.conditions[?(@.type=="RouteReady")].reason', priority=1),
             column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
         ],
     }

@@ -1,6 +1,7 @@
 """The kinds of object that the operator works with, and the labels and annotations it puts on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from scoring_operator.api import API_VERSION, GROUP, Manifest
 
@@ -26,6 +27,13 @@ class Kind:
     """Whether the API server refuses every change of the spec, so that a change means a new object of the same name."""
     is_metadata_only: bool = False
     """Whether nothing but the metadata is read."""
+    suffix: str = ""
+    """What follows the model's name in that of its child: for a second child of one kind."""
+
+    @cached_property
+    def stored(self) -> "Kind":
+        """The kind as it is watched and stored: all its children together."""
+        return replace(self, suffix="") if self.suffix else self
 
     @property
     def group(self) -> str:
@@ -50,6 +58,13 @@ CLAIM_TEMPLATE = Kind(
     "resource.k8s.io/v1", "ResourceClaimTemplate", "resourceclaimtemplates", is_optional=True, is_immutable=True
 )
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", is_optional=True)
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+INGRESS_CLASS = Kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False)
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", is_optional=True)
+REDIRECT = replace(HTTP_ROUTE, suffix=".redirect")
+"""The HTTPRoute from HTTP to HTTPS. No model can have a dot in its name, and so none an HTTPRoute of this one."""
+
+GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways", is_optional=True)
 SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", is_optional=True)
 POD = Kind("v1", "Pod", "pods")
 CRD = Kind(
@@ -72,11 +87,20 @@ CHILDREN = (
     SCALED_OBJECT,
     DISRUPTION_BUDGET,
     NETWORK_POLICY,
+    INGRESS,
+    HTTP_ROUTE,
+    REDIRECT,
     SERVICE_MONITOR,
 )
 """What the operator applies for a ScoringModel."""
 
-WATCHED = (SCORING_MODEL, HARDWARE_CLASS, *CHILDREN, POD, CRD)
+ROUTES = (INGRESS, HTTP_ROUTE)
+"""Kinds that claim a host and path; those of others are looked at too."""
+
+ROUTERS = (INGRESS_CLASS, GATEWAY)
+"""Kinds that stand for what takes the routes: the platform team's, for all namespaces."""
+
+WATCHED = (SCORING_MODEL, HARDWARE_CLASS, *(kind for kind in CHILDREN if not kind.suffix), *ROUTERS, POD, CRD)
 """What the operator always keeps in its store."""
 
 OPTIONAL = tuple(kind for kind in WATCHED if kind.is_optional)
@@ -123,9 +147,10 @@ class Scope:
 
     def find_namespaces(self, kind: Kind) -> tuple[str | None, ...]:
         """Return the namespaces to list for a kind; None stands for the whole cluster."""
-        return self.namespaces if self.namespaces and kind.namespaced else (None,)
+        is_ours = kind.namespaced and kind not in ROUTERS
+        return self.namespaces if self.namespaces and is_ours else (None,)
 
     def find_selector(self, kind: Kind) -> str | None:
         """Return the label selector of the objects of a kind that concern the operator; None for all of them."""
-        is_ours_only = kind in CHILDREN or (kind is POD and not self.is_capacity_told)
+        is_ours_only = (kind in CHILDREN and kind not in ROUTES) or (kind is POD and not self.is_capacity_told)
         return f"{MANAGED_BY_LABEL}={MANAGER}" if is_ours_only else None

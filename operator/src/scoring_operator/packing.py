@@ -5,7 +5,7 @@ import zlib
 import orjson
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import HARDWARE_CLASS, MANAGER, MODEL_LABEL, NODE, POD, SCORING_MODEL, Kind
+from scoring_operator.kinds import GATEWAY, HARDWARE_CLASS, MANAGER, MODEL_LABEL, NODE, POD, ROUTES, SCORING_MODEL, Kind
 
 COMPRESSION_LEVEL = 1
 
@@ -15,6 +15,9 @@ OWN_SPEC_FIELDS = ("imagePullSecrets",)
 ROOM_METADATA_FIELDS = ("name", "namespace", "uid", "resourceVersion", "labels")
 ROOM_SPEC_FIELDS = ("nodeName", "overhead", "taints", "unschedulable")
 ROOM_STATUS_FIELDS = ("phase", "allocatable")
+OTHERS_METADATA_FIELDS = (*ROOM_METADATA_FIELDS, "ownerReferences")
+LISTENER_FIELDS = ("name", "hostname", "protocol")
+ROUTER_CONDITION_FIELDS = ("type", "status", "reason", "message")
 
 
 def pack(kind: Kind, body: Manifest) -> bytes:
@@ -28,6 +31,10 @@ def pack(kind: Kind, body: Manifest) -> bytes:
         kept["spec"] = {**reduce_spec(spec, OWN_CONTAINER_FIELDS), **pick(spec, *OWN_SPEC_FIELDS)}
     elif kind in {POD, NODE}:
         kept = reduce_to_room(body)
+    elif kind in ROUTES and MODEL_LABEL not in metadata.get("labels", {}):
+        kept = {"metadata": pick(body["metadata"], *OTHERS_METADATA_FIELDS)}
+    elif kind is GATEWAY:
+        kept = reduce_gateway(body)
     elif kind in {SCORING_MODEL, HARDWARE_CLASS} and not is_readable(body.get("status")):
         kept.pop("status", None)
     return zlib.compress(orjson.dumps(kept), COMPRESSION_LEVEL)
@@ -65,6 +72,16 @@ def reduce_to_room(body: Manifest) -> Manifest:
             **pick(status, *ROOM_STATUS_FIELDS),
             "conditions": [pick(condition, "type", "status") for condition in conditions],
         },
+    }
+
+
+def reduce_gateway(body: Manifest) -> Manifest:
+    """Return of a Gateway what tells where routes may attach and whether it works; it counts its routes too, which is news with each of them."""
+    conditions = body.get("status", {}).get("conditions") or []
+    return {
+        "metadata": pick(body["metadata"], *ROOM_METADATA_FIELDS),
+        "spec": {"listeners": [pick(listener, *LISTENER_FIELDS) for listener in body["spec"].get("listeners") or []]},
+        "status": {"conditions": [pick(condition, *ROUTER_CONDITION_FIELDS) for condition in conditions]},
     }
 
 

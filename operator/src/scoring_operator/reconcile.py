@@ -15,6 +15,7 @@ from scoring_operator.children import NAME_TAKEN, Children, Rendered
 from scoring_operator.cluster import Cluster
 from scoring_operator.diagnosis import read_hash
 from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected
+from scoring_operator.exposure import ROUTE_CHILDREN, judge_exposure
 from scoring_operator.hardware import choose_hardware
 from scoring_operator.kinds import (
     AUTOSCALER,
@@ -30,6 +31,7 @@ from scoring_operator.kinds import (
 )
 from scoring_operator.render import render_children
 from scoring_operator.rollouts import Rollouts
+from scoring_operator.routing import HOST_TAKEN, keep_verdict
 from scoring_operator.scaling import Autoscalers, ScalingVerdict, judge_scaling
 from scoring_operator.settings import Settings
 from scoring_operator.status import Observation, build_status, count_replicas, find_turned, is_progressing, is_warning
@@ -85,23 +87,29 @@ class Reconciler:
             self._settle(key, is_rolled_out=True)
             return None
         hardware: HardwareClass | None = None
+        route = keep_verdict(body)
         try:
             model = ScoringModel.parse(body)
+            route = judge_exposure(self._store, self._settings, body, model)
             hardware = choose_hardware(model, self._store.select(HARDWARE_CLASS))
             children = self._render(key, body, model, hardware)
+            if route is not None and route.reason == HOST_TAKEN:
+                children = {**children, **dict.fromkeys(ROUTE_CHILDREN)}
             if self._children.has_lost(body, children) and not await self._exists(body):
                 return None  # Deleted: the watch of the children was faster than that of the models.
             if await self._children.apply(key, model, children):
                 return SETTLE_SECONDS
         except ModelProblem as problem:
-            await self._report(self._observe(key, body, hardware, problem))
+            await self._report(replace(self._observe(key, body, hardware, problem), route=route))
             # What has our name without our label is not watched.
             return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
         except ClusterError as error:
-            await self._report_failure(self._observe(key, body, hardware, describe_failure(error)), error)
+            observation = self._observe(key, body, hardware, describe_failure(error))
+            await self._report_failure(replace(observation, route=route), error)
             raise
         scaling = self._judge_scaling(key, model)
-        await self._report(replace(self._observe(key, body, hardware), scaling_problem=scaling.problem))
+        observation = self._observe(key, body, hardware)
+        await self._report(replace(observation, scaling_problem=scaling.problem, route=route))
         return scaling.again_seconds
 
     def _render(self, key: Key, body: Manifest, model: ScoringModel, hardware: HardwareClass) -> Rendered:
@@ -191,8 +199,7 @@ class Reconciler:
         except Rejected:
             await self._tell_by_event(body, status)
             raise
-        turned = find_turned(before, status)
-        if turned is not None:
+        for turned in find_turned(before, status):
             await self._post_event(body, turned)
 
     async def _tell_by_event(self, body: Manifest, status: Manifest) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scoring_operator.api import Gateway, Issuer
 from scoring_operator.redaction import compile_pattern
 
 LONGER = {
@@ -68,6 +69,19 @@ class Settings(BaseSettings):
     service_monitor_labels: Mapping[str, str] = Field(
         {}, description="JSON: labels of the ServiceMonitors, by which a Prometheus chooses what it scrapes."
     )
+    ingress_class_name: str = Field(
+        "", description="IngressClass of models with a host that name none. Left out: the cluster's default one."
+    )
+    ingress_annotations: Mapping[str, str] = Field(
+        {}, description="JSON: annotations of all Ingresses, such as those by which HTTP is redirected to HTTPS."
+    )
+    gateway: Gateway | None = Field(
+        None,
+        description="JSON: the Gateway of models with a host that name neither one nor an IngressClass. Left out: they get an Ingress.",
+    )
+    issuer: Issuer | None = Field(
+        None, description="JSON: the issuer of certificates for Ingresses of models that say nothing of TLS."
+    )
     prometheus_address: str = Field(
         "", description="URL of the Prometheus server from which KEDA reads the runtime's metrics for autoscaling."
     )
@@ -121,6 +135,12 @@ class Settings(BaseSettings):
             except ValueError as error:
                 raise ValueError(f"pattern {number} {error}") from error
         return patterns
+
+    @field_validator("gateway", "issuer", mode="before")
+    @classmethod
+    def _drop_empty(cls, value: object) -> object:
+        """Return nothing for an empty object, as the chart writes it when none is named."""
+        return value or None
 
     @field_validator("lease_renew_deadline_seconds", "lease_renew_seconds", "lease_retry_seconds")
     @classmethod

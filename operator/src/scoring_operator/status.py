@@ -12,6 +12,7 @@ from scoring_operator.diagnosis import find_condition, find_problem, is_observed
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import MODEL_LABEL
 from scoring_operator.redaction import redactor
+from scoring_operator.routing import ROUTE_READY, RouteVerdict
 
 SERVING = "Serving"
 SCALED_TO_ZERO = "ScaledToZero"
@@ -46,6 +47,14 @@ class Observation:
 
     scaling_problem: ModelProblem | None = None
     """What keeps the load from choosing the number of replicas."""
+
+    route: RouteVerdict | None = None
+    """Whether the model is reached at its host, if it has one."""
+
+    @property
+    def url(self) -> str | None:
+        """Return where the endpoint answers: at its host once that is its own, else at its Service."""
+        return (self.route.url if self.route else None) or find_url(self.service)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ def build_status(observation: Observation, now: datetime.datetime) -> Manifest:
     status = {
         "observedGeneration": observation.model["metadata"]["generation"],
         "conditions": build_conditions(observation, verdict, now),
-        "url": find_url(observation.service),
+        "url": observation.url,
         "replicas": replicas.existing,
         "readyReplicas": replicas.ready,
         "selector": f"{MODEL_LABEL}={name}",
@@ -161,7 +170,7 @@ def blame(problem: ModelProblem) -> Verdict:
 
 
 def build_conditions(observation: Observation, verdict: Verdict, now: datetime.datetime) -> list[Manifest]:
-    """Return Ready, and Reconciling, Stalled or ScalingInactive while they are true."""
+    """Return Ready; Reconciling, Stalled or ScalingInactive while they are true; RouteReady where there is a host."""
     said = (verdict.reason, verdict.message)
     wished = [("Ready", verdict.ready, *said)]
     if verdict.reconciling:
@@ -172,6 +181,8 @@ def build_conditions(observation: Observation, verdict: Verdict, now: datetime.d
         wished.append(
             (SCALING_INACTIVE, "True", observation.scaling_problem.reason, observation.scaling_problem.message)
         )
+    if observation.route is not None:
+        wished.append((ROUTE_READY, observation.route.status, observation.route.reason, observation.route.message))
     return [complete_condition(observation.model, one, now) for one in wished]
 
 
@@ -201,19 +212,20 @@ def find_url(service: Manifest | None) -> str | None:
     return next((f"http://[{host}]" if ":" in host else f"http://{host}" for host in hosts if host), None)
 
 
-def find_turned(before: Manifest, after: Manifest) -> Manifest | None:
-    """Return the condition that is worth an event: Ready or ScalingInactive with another status or reason than before; else None.
+def find_turned(before: Manifest, after: Manifest) -> list[Manifest]:
+    """Return the conditions that are worth an event: Ready, ScalingInactive or RouteReady with another status or reason than before.
 
-    That a new model is on its way is not.
+    That a new model, or its route, is on its way is not.
     """
-    for condition_type in ("Ready", SCALING_INACTIVE):
+    turned = []
+    for condition_type in ("Ready", SCALING_INACTIVE, ROUTE_READY):
         old, new = (find_condition({"status": status}, condition_type) for status in (before, after))
         is_first = not old and new.get("status") == "Unknown"
         if new and not is_first and (old.get("status"), old.get("reason")) != (new["status"], new["reason"]):
-            return new
-    return None
+            turned.append(new)
+    return turned
 
 
 def is_warning(condition: Manifest) -> bool:
     """Tell whether a condition says that something is wrong."""
-    return bool(condition["status"] == ("False" if condition["type"] == "Ready" else "True"))
+    return bool(condition["status"] == ("True" if condition["type"] == SCALING_INACTIVE else "False"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sys import intern
 
 from scoring_operator.api import Manifest
+from scoring_operator.claims import Claims
 from scoring_operator.kinds import POD, Key, Kind, find_model_key
 from scoring_operator.packing import pack, unpack
 
@@ -38,6 +39,7 @@ class Store:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Address, Kept]] = {}
+        self.claims = Claims()
         self._served: frozenset[Kind] = frozenset()
         self._names: dict[Kind, dict[Key, set[str]]] = {kind: {} for kind in INDEXED}
         # An answer to a write may arrive after the event of the object's deletion; it must not bring the object back. But an object
@@ -46,23 +48,24 @@ class Store:
 
     def is_served(self, kind: Kind) -> bool:
         """Tell whether the cluster has the kind: always, unless it is an optional one."""
-        return not kind.is_optional or kind in self._served
+        return not kind.is_optional or kind.stored in self._served
 
     def serve(self, kinds: frozenset[Kind]) -> bool:
         """Take note of the optional kinds that the cluster has now; what there was of others is gone. Tell whether it is news."""
         is_news = kinds != self._served
         for kind in self._served - kinds:
             self._objects.pop(kind, None)
+            self.claims.remove_all(kind)
         self._served = kinds
         return is_news
 
     def has(self, kind: Kind, namespace: str | None, name: str) -> bool:
         """Tell whether there is an object."""
-        return (namespace, name) in self._objects.get(kind, {})
+        return (namespace, name) in self._objects.get(kind.stored, {})
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Return one object, or None; what is done to it does not change the store."""
-        kept = self._objects.get(kind, {}).get((namespace, name))
+        kept = self._objects.get(kind.stored, {}).get((namespace, name))
         return kept.unpack() if kept else None
 
     def select(self, kind: Kind) -> list[Manifest]:
@@ -80,6 +83,7 @@ class Store:
 
     def put(self, kind: Kind, body: Manifest) -> bool:
         """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news."""
+        kind = kind.stored
         objects = self._objects.setdefault(kind, {})
         address = find_address(body)
         known = objects.get(address)
@@ -87,6 +91,7 @@ class Store:
         if version <= max(self._deleted.get(uid, -1), known.version if known else -1):
             return False
         self._index(kind, address, known, body)
+        self.claims.put(kind, body)
         objects[address] = Kept(uid, version, pack(kind, body))
         return True
 
@@ -95,10 +100,11 @@ class Store:
         self._deleted[body["metadata"]["uid"]] = read_version(body)
         if len(self._deleted) > REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
-        address = find_address(body)
+        kind, address = kind.stored, find_address(body)
         known = self._objects.get(kind, {}).get(address)
         if known is not None and known.uid == body["metadata"]["uid"]:
             self._index(kind, address, known, None)
+            self.claims.remove(kind, body)
             del self._objects[kind][address]
 
     def find_unlisted(

@@ -9,6 +9,7 @@ from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
+from scoring_operator.exposure import find_claiming_models
 from scoring_operator.kinds import (
     CRD,
     CRD_KINDS,
@@ -17,6 +18,8 @@ from scoring_operator.kinds import (
     NODE,
     OPTIONAL,
     POD,
+    ROUTERS,
+    ROUTES,
     SCORING_MODEL,
     Key,
     Kind,
@@ -43,6 +46,9 @@ ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 
 WISHES = {HARDWARE_CLASS, SCORING_MODEL}
 """Kinds that say what is wished; of these, a change of the status alone is no cause."""
+
+COMPARED = {*WISHES, *ROUTERS, *ROUTES}
+"""Kinds of which it matters what there was before."""
 
 logger = logging.getLogger(__name__)
 
@@ -107,15 +113,28 @@ class Work:
             if body["metadata"]["name"] in CRD_KINDS:
                 self._has_new_kinds.set()
             return
-        known = self._store.get(kind, *find_address(body)) if kind in WISHES else None
+        known = self._store.get(kind, *find_address(body)) if kind in COMPARED else None
+        places = self._store.claims.find_places_of(kind, body)
         if is_deleted:
             self._store.remove(kind, body)
         elif not self._store.put(kind, body):
             return  # The echo of our own write, or of a list.
         if self._adviser is not None and kind in ADVISED:
             self._adviser.mark()
-        if kind not in WISHES:
-            self._add(find_model_key(kind, body), find_delay_seconds(kind, body, is_deleted))
+        changed = places ^ self._store.claims.find_places_of(kind, body)
+        for key in find_claiming_models(self._store, changed):
+            self._add(key)
+        self._wake(kind, body, known, is_deleted)
+
+    def _wake(self, kind: Kind, body: Manifest, known: Manifest | None, is_deleted: bool) -> None:
+        """Have the models reconciled that an object belongs to, or that depend on one that belongs to the platform team."""
+        if kind in ROUTERS:
+            if is_deleted or has_changed(known, self._store.get(kind, *find_address(body))):
+                self._add_all()
+        elif kind not in WISHES:
+            # A route that has lost our label was a model's before.
+            for key in {find_model_key(kind, one) for one in (body, known or body)}:
+                self._add(key, find_delay_seconds(kind, body, is_deleted))
         elif is_deleted or has_new_wishes(body, known):
             self._add_all() if kind is HARDWARE_CLASS else self._add(find_model_key(kind, body))
 
@@ -239,6 +258,16 @@ def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
     return any(
         body["metadata"].get(name) != known["metadata"].get(name) for name in ("uid", "generation", "deletionTimestamp")
     )
+
+
+def has_changed(known: Manifest | None, body: Manifest | None) -> bool:
+    """Tell whether anything of what the store keeps of an object is news, but its version."""
+    kept = [
+        {**one, "metadata": {**one["metadata"], "resourceVersion": None, "managedFields": None}}
+        for one in (known, body)
+        if one is not None
+    ]
+    return len(kept) == 1 or kept[0] != kept[-1]
 
 
 def stretch(delay_seconds: float, backlog: float) -> float:

@@ -15,6 +15,7 @@ from scoring_runtime.batching import describe_limits
 from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.pages import create_pages
+from scoring_runtime.prefix import PathPrefix
 from scoring_runtime.protocols import JSON, HttpProtocol, find_status, get_retry_after
 from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
@@ -82,6 +83,8 @@ def create_app(settings: Settings, service: ScoringService, metrics: Metrics, lo
         PredictProtocol(service, directory),
     ]
     app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, settings.max_body_bytes, metrics, log)  # type: ignore[method-assign]
+    if settings.path_prefix:
+        app.wsgi_app = PathPrefix(app.wsgi_app, settings.path_prefix)  # type: ignore[method-assign]
     return app
 
 

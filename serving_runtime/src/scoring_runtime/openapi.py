@@ -57,8 +57,8 @@ class Operation:
     answers: dict[str, str]
 
 
-def describe_api(model: ServedModel, interface: ModelInterface, max_body_bytes: int) -> Json:
-    """Return the OpenAPI document of a model."""
+def describe_api(model: ServedModel, interface: ModelInterface, max_body_bytes: int, path_prefix: str = "") -> Json:
+    """Return the OpenAPI document of a model; its paths are below the prefix."""
     manifest = model.manifest
     return {
         "openapi": OPENAPI_VERSION,
@@ -68,7 +68,7 @@ def describe_api(model: ServedModel, interface: ModelInterface, max_body_bytes: 
             "summary": f"A model of the format {model.format} for the task {manifest.task}.",
             "description": f"Served by scoring-runtime {version('scoring-runtime')}. A request's body has at most {max_body_bytes} bytes.",
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": path_prefix or "/"}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": {**_describe_scoring(model, interface), **_describe_questions(interface), **_describe_operation()},
         "components": {"schemas": _describe_shapes(), "responses": _describe_problems()},

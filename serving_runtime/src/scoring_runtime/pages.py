@@ -178,7 +178,8 @@ class DocumentPages:
         interface = self._directory.get()
         if self._shown is None or self._shown[0] is not interface:
             model = self._service.get_model()
-            self._shown = interface, describe_api(model, interface, self._settings.max_body_bytes)
+            limit, prefix = self._settings.max_body_bytes, self._settings.path_prefix
+            self._shown = interface, describe_api(model, interface, limit, prefix)
         return self._shown[1]
 
 

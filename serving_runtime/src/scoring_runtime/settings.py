@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     batch_max_size: int | None = Field(default=None, ge=1, le=1024)
     batch_max_delay_milliseconds: float = Field(default=0.0, ge=0, le=10_000)
     grpc_port: int | None = Field(default=None, ge=1, le=65535)
+    path_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     drain_seconds: float = Field(default=5.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     request_log: bool = True

@@ -19,6 +19,7 @@ from local_cluster.processes import ADDONS
 from local_cluster.prometheus import POD_ADDRESSES, render_configuration
 from local_cluster.releases import ADDON_PROGRAMS
 from local_cluster.state import REPOSITORY
+from local_cluster.traefik import NAME, RULES, render_objects
 
 DEFINITION = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: routes.example}\n"
 
@@ -66,6 +67,15 @@ def read_targets(job: dict[str, Any]) -> dict[str, list[str]]:
     """Return what each label of a scraped series is read from."""
     rules = [rule for rule in job["relabel_configs"] if "target_label" in rule]
     return {rule["target_label"]: rule["source_labels"] for rule in rules if rule["target_label"] != "__metrics_path__"}
+
+
+def test_traefik_writes_nothing_but_status_and_its_classes_are_no_defaults() -> None:
+    writing = {
+        resource for rule in RULES if set(rule["verbs"]) - {"get", "list", "watch"} for resource in rule["resources"]
+    }
+    assert all(resource.endswith("/status") for resource in writing)
+    metadata = [body["metadata"] for body in render_objects()["items"]]
+    assert metadata == [{"name": NAME}] * 4
 
 
 @pytest.fixture

@@ -57,6 +57,12 @@ def test_class_has_the_documented_defaults_when_only_resources_are_given(
             "spec.autoscaling.metrics.0.type",
         ),
         ({"endpoint": {"type": "ExternalName"}}, "spec.endpoint.type"),
+        ({"endpoint": {"host": ""}}, "spec.endpoint.host"),
+        ({"endpoint": {"host": "a.example.com", "path": ""}}, "spec.endpoint.path"),
+        ({"endpoint": {"host": "a.example.com", "gateway": {}}}, "spec.endpoint.gateway.name"),
+        ({"endpoint": {"host": "a.example.com", "tls": {"issuer": {}}}}, "spec.endpoint.tls.issuer.name"),
+        ({"endpoint": {"host": "a.example.com", "tls": {"secretName": "A B"}}}, "spec.endpoint.tls.secretName"),
+        ({"endpoint": {"host": "a.example.com", "ingressAnnotations": {"a": 1}}}, "spec.endpoint.ingressAnnotations.a"),
         ({"runtime": {"image": ""}}, "spec.runtime.image"),
         ({"runtime": {"env": [{"name": "1ST"}]}}, "spec.runtime.env.0.name"),
         ({"runtime": {"env": [{"name": "A", "value": 1}]}}, "spec.runtime.env.0.value"),
@@ -182,4 +188,73 @@ def test_parse_holds_the_rules_of_the_crd_when_the_api_server_did_not(
     with pytest.raises(ModelProblem) as refused:
         build_model(**spec)
     assert refused.value.reason == "InvalidSpec"
+    assert message in refused.value.message
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.b", "faq-1.team.example.com", "xn--bcher-kva.example"])
+def test_host_may_be_any_dns_name(build_model: Callable[..., ScoringModel], host: str) -> None:
+    assert build_model(endpoint={"host": host}).spec.endpoint.host == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["*.example.com", "Faq.example.com", "faq.example.com:443", "192.0.2.1", "-a.com", "a..b", "a.com.", "ä.com"],
+)
+def test_host_is_refused_when_it_is_no_dns_name(build_model: Callable[..., ScoringModel], host: str) -> None:
+    with pytest.raises(ModelProblem, match="host must be a DNS name in lower case"):
+        build_model(endpoint={"host": host})
+
+
+@pytest.mark.parametrize("path", ["/", "/faq", "/team/faq-1", "/v3", "/scores", "/a.b/~c_d"])
+def test_path_may_be_any_prefix(build_model: Callable[..., ScoringModel], path: str) -> None:
+    assert build_model(endpoint={"host": "a.example.com", "path": path}).spec.endpoint.prefix == path
+
+
+@pytest.mark.parametrize(
+    "path", ["faq", "/faq/", "//", "/a//b", "/.", "/a/../b", "/.well-known", "/a%2fb", "/a?b", "/a b", "/a*"]
+)
+def test_path_is_refused_when_it_is_no_plain_prefix(build_model: Callable[..., ScoringModel], path: str) -> None:
+    with pytest.raises(ModelProblem, match="path must be / or a prefix such as /faq"):
+        build_model(endpoint={"host": "a.example.com", "path": path})
+
+
+@pytest.mark.parametrize("path", ["/score", "/v2/models", "/metrics", "/openapi.json", "/readyz/x"])
+def test_path_is_refused_when_the_runtime_answers_there_itself(
+    build_model: Callable[..., ScoringModel], path: str
+) -> None:
+    with pytest.raises(ModelProblem, match="path must not begin with a path of the runtime itself"):
+        build_model(endpoint={"host": "a.example.com", "path": path})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [
+        ({"path": "/faq"}, "need a host: set spec.endpoint.host"),
+        ({"tls": {}}, "need a host: set spec.endpoint.host"),
+        ({"ingressClassName": "nginx"}, "need a host: set spec.endpoint.host"),
+        ({"gateway": {"name": "public"}}, "need a host: set spec.endpoint.host"),
+        (
+            {"host": "a.b", "gateway": {"name": "public"}, "ingressClassName": "nginx"},
+            "gateway excludes ingressClassName and ingressAnnotations",
+        ),
+        ({"host": "a.b", "gateway": {"name": "public"}, "tls": {}}, "tls is for an Ingress; behind a Gateway"),
+        (
+            {"host": "a.b", "gateway": {"name": "public", "redirectSectionName": "http"}},
+            "redirectSectionName needs sectionName",
+        ),
+        (
+            {"host": "a.b", "gateway": {"name": "public", "redirectSectionName": "http", "sectionName": "http"}},
+            "redirectSectionName must name another listener than sectionName",
+        ),
+        (
+            {"host": "a.b", "tls": {"issuer": {"name": "ca", "kind": "Vault"}}},
+            "kind must be Issuer or ClusterIssuer in the group cert-manager.io",
+        ),
+    ],
+)
+def test_route_is_refused_when_it_contradicts_itself(
+    build_model: Callable[..., ScoringModel], endpoint: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelProblem) as refused:
+        build_model(endpoint=endpoint)
     assert message in refused.value.message

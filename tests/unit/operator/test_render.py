@@ -121,6 +121,32 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "behind-an-ingress": (
+        {
+            "endpoint": {
+                "host": "faq.example.com",
+                "path": "/team/faq",
+                "ingressClassName": "traefik",
+                "ingressAnnotations": {"traefik.ingress.kubernetes.io/router.middlewares": "infra-https@kubernetescrd"},
+                "tls": {"issuer": {"name": "letsencrypt", "kind": "ClusterIssuer"}},
+            }
+        },
+        {},
+    ),
+    "behind-a-gateway": (
+        {
+            "endpoint": {
+                "host": "faq.example.com",
+                "gateway": {
+                    "name": "public",
+                    "namespace": "infra",
+                    "sectionName": "https",
+                    "redirectSectionName": "http",
+                },
+            }
+        },
+        {},
+    ),
     "file-with-overrides": (
         {
             "model": {"uri": "file:///models/faq", "format": "sklearn"},

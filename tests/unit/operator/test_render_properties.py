@@ -43,7 +43,14 @@ specs = st.fixed_dictionaries(
     optional={
         "replicas": st.integers(0, 50),
         "autoscaling": st.fixed_dictionaries({"maxReplicas": st.integers(1, 50)}),
-        "endpoint": st.sampled_from([{"type": "ClusterIP"}, {"type": "LoadBalancer"}]),
+        "endpoint": st.sampled_from(
+            [
+                {"type": "ClusterIP"},
+                {"type": "LoadBalancer"},
+                {"host": "faq.example.com", "path": "/faq", "tls": {}},
+                {"host": "faq.example.com", "gateway": {"name": "public", "sectionName": "https"}},
+            ]
+        ),
         "runtime": st.fixed_dictionaries(
             {}, optional={"env": variables, "resources": own_resources, "image": st.just("x")}
         ),

@@ -6,6 +6,7 @@ import pytest
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
+from scoring_operator.routing import RouteVerdict
 from scoring_operator.status import Observation, build_status, find_turned, find_url, has_settled, is_warning
 
 Build = Callable[..., Manifest]
@@ -252,7 +253,7 @@ def test_event_is_due_when_ready_turns_or_has_another_reason(
 
     known = describe(*before) if isinstance(before, tuple) else before
     after = describe(status, reason)
-    assert find_turned(known, after) == (after["conditions"][0] if turned else None)
+    assert find_turned(known, after) == ([after["conditions"][0]] if turned else [])
 
 
 @pytest.mark.parametrize(
@@ -290,9 +291,9 @@ def test_scaling_that_stops_working_is_worth_an_event(build_body: Build, build_d
     fails = build_status(
         Observation(build_body(status=works), build_deployment(), SERVICE, scaling_problem=UNSCALED), NOW
     )
-    assert find_turned(works, fails) == fails["conditions"][1]
+    assert find_turned(works, fails) == [fails["conditions"][1]]
     assert is_warning(fails["conditions"][1])
-    assert find_turned(fails, works) is None
+    assert find_turned(fails, works) == []
 
 
 def test_scaled_to_zero_by_the_autoscaler_says_who_starts_a_replica(build_body: Build, build_deployment: Build) -> None:
@@ -316,6 +317,48 @@ def test_deployment_has_settled_once_all_its_newest_replicas_are_ready(
     numbers: dict[str, Any], settled: bool, build_deployment: Build
 ) -> None:
     assert has_settled(build_deployment(**numbers)) is settled
+
+
+ROUTED = RouteVerdict("True", "Routed", "It is routed.", "https://faq.example.com")
+
+
+def test_model_with_a_host_has_its_url_and_the_condition_of_its_route(model: Manifest, build_deployment: Build) -> None:
+    observation = Observation(model, build_deployment(), SERVICE, route=ROUTED)
+    assert build_status(observation, NOW)["url"] == "https://faq.example.com"
+    conditions = find_conditions(observation)
+    assert conditions["RouteReady"]["status"] == conditions["Ready"]["status"] == "True"
+
+
+def test_model_without_its_host_serves_at_its_service(model: Manifest, build_deployment: Build) -> None:
+    taken = RouteVerdict("False", "HostTaken", "Web has it.")
+    observation = Observation(model, build_deployment(), SERVICE, route=taken)
+    assert build_status(observation, NOW)["url"] == "http://faq.team.svc"
+    conditions = find_conditions(observation)
+    assert conditions.keys() == {"Ready", "RouteReady"}
+    assert (conditions["Ready"]["status"], conditions["RouteReady"]["status"]) == ("True", "False")
+
+
+def test_turn_of_the_route_is_worth_an_event_but_not_that_it_is_on_its_way(
+    build_body: Build, build_deployment: Build
+) -> None:
+    def describe(status: str, reason: str, before: Manifest | None = None) -> Manifest:
+        verdict = RouteVerdict(status, reason, "Said.", "https://faq.example.com")
+        return build_status(Observation(build_body(status=before), build_deployment(), SERVICE, route=verdict), NOW)
+
+    serving = build_status(Observation(build_body(), build_deployment(), SERVICE), NOW)
+    pending = describe("Unknown", "RoutePending", serving)
+    assert find_turned(serving, pending) == []
+    works, fails = describe("True", "Routed", pending), describe("False", "RouteRefused", pending)
+    assert find_turned(pending, works) == [works["conditions"][-1]]
+    assert not is_warning(works["conditions"][-1])
+    assert find_turned(pending, fails) == [fails["conditions"][-1]]
+    assert is_warning(fails["conditions"][-1])
+
+
+def test_conditions_that_turn_at_the_same_time_have_an_event_each(build_body: Build, build_deployment: Build) -> None:
+    taken = RouteVerdict("False", "HostTaken", "Web has it.")
+    status = build_status(Observation(build_body(), build_deployment(), SERVICE, route=taken), NOW)
+    assert [condition["reason"] for condition in find_turned({}, status)] == ["Serving", "HostTaken"]
 
 
 @pytest.mark.parametrize(

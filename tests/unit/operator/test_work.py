@@ -12,7 +12,7 @@ from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import CRD, SCALED_OBJECT, SCORING_MODEL, Key, Kind, Scope
+from scoring_operator.kinds import CRD, GATEWAY, HTTP_ROUTE, INGRESS, SCALED_OBJECT, SCORING_MODEL, Key, Kind, Scope
 from scoring_operator.leadership import Election
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
@@ -193,3 +193,89 @@ def test_process_is_unhealthy_when_its_election_is_stuck(monkeypatch: pytest.Mon
                 process.check_health()
 
     run_in_virtual_time(main())
+
+
+def build_claim(name: str, version: int, host: str = "a.example.com", **metadata: object) -> Manifest:
+    identity = {"name": name, "namespace": "team", "uid": name, "resourceVersion": str(version), "generation": version}
+    return {"kind": "ScoringModel", "metadata": {**identity, **metadata}, "spec": {"endpoint": {"host": host}}}
+
+
+def build_gateway(version: int, programmed: str, routes: int) -> Manifest:
+    metadata = {"name": "public", "namespace": "infra", "uid": "g", "resourceVersion": str(version)}
+    conditions = [{"type": "Programmed", "status": programmed, "reason": "Programmed", "message": ""}]
+    status = {"conditions": conditions, "listeners": [{"name": "https", "attachedRoutes": routes}]}
+    listener = {"name": "https", "protocol": "HTTPS", "port": 443}
+    return {"metadata": metadata, "spec": {"listeners": [listener]}, "status": status}
+
+
+def watch_causes(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key], changes: list[tuple[Kind, Manifest, bool]]
+) -> set[Key]:
+    """Return the models that are reconciled for the last of several changes."""
+
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+            cluster.served = frozenset({GATEWAY, HTTP_ROUTE})
+            await process.discover()
+            for kind, body, is_deleted in changes:
+                await asyncio.sleep(5.0)
+                reconciled.clear()
+                process.observe(kind, body, is_deleted)
+            await asyncio.sleep(5.0)
+
+    run_in_virtual_time(main())
+    return set(reconciled)
+
+
+@pytest.mark.parametrize(
+    ("last", "is_deleted", "woken"),
+    [
+        (build_claim("first", 4), True, {"first", "second"}),
+        (build_claim("first", 4, "b.example.com"), False, {"first", "second", "third"}),
+        (build_claim("first", 4, "c.example.com"), False, {"first", "second"}),
+        (build_claim("second", 4, labels={"a": "b"}), False, {"second"}),
+    ],
+)
+def test_models_that_want_the_same_host_are_woken_when_one_goes_or_moves(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key], last: Manifest, is_deleted: bool, woken: set[str]
+) -> None:
+    models = (build_claim("first", 1), build_claim("second", 2), build_claim("third", 3, "b.example.com"))
+    changes = [*((SCORING_MODEL, body, False) for body in models), (SCORING_MODEL, last, is_deleted)]
+    assert {key.name for key in watch_causes(monkeypatch, reconciled, changes)} == woken
+
+
+@pytest.mark.parametrize("kind", [INGRESS, HTTP_ROUTE])
+def test_model_is_woken_when_somebody_elses_route_leaves_its_host(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key], kind: Kind
+) -> None:
+    paths = {"paths": [{"path": "/", "pathType": "Prefix"}]}
+    rules = {"rules": [{"host": "a.example.com", "http": paths}]}
+    spec = {"hostnames": ["a.example.com"]} if kind is HTTP_ROUTE else rules
+    other = {**build_claim("other", 2), "spec": spec}
+    changes = [(SCORING_MODEL, build_claim("first", 1), False), (kind, other, False), (kind, other, True)]
+    assert watch_causes(monkeypatch, reconciled, changes) == {Key("team", "first")}
+
+
+def test_route_that_loses_our_label_wakes_its_model(monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]) -> None:
+    labels = {"scoring.dev/model": "first"}
+    ours = {**build_claim("first", 2, labels=labels), "spec": {}}
+    bare = {**build_claim("first", 3), "spec": {}}
+    changes = [(SCORING_MODEL, build_claim("first", 1), False), (INGRESS, ours, False), (INGRESS, bare, False)]
+    assert watch_causes(monkeypatch, reconciled, changes) == {Key("team", "first")}
+
+
+@pytest.mark.parametrize(
+    ("last", "is_deleted", "is_cause"),
+    [
+        (build_gateway(3, "True", routes=2), False, False),
+        (build_gateway(3, "False", routes=1), False, True),
+        (build_gateway(3, "True", routes=1), True, True),
+    ],
+)
+def test_gateway_is_a_cause_when_it_works_otherwise_than_before_but_not_for_each_route(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key], last: Manifest, is_deleted: bool, is_cause: bool
+) -> None:
+    first = build_gateway(2, "True", routes=1)
+    changes = [(SCORING_MODEL, build_claim("first", 1), False), (GATEWAY, first, False), (GATEWAY, last, is_deleted)]
+    assert bool(watch_causes(monkeypatch, reconciled, changes)) is is_cause

@@ -36,6 +36,7 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "batch_max_size": None,
         "batch_max_delay_milliseconds": 0.0,
         "grpc_port": None,
+        "path_prefix": "",
         "drain_seconds": 5.0,
         "log_level": "info",
         "request_log": True,

@@ -9,6 +9,7 @@ from scoring_operator.api.base import API_VERSION, GROUP, VERSION, Manifest, Res
 from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec, HardwareClassStatus
 from scoring_operator.api.model_source import ModelSource
 from scoring_operator.api.network import Network, Peer
+from scoring_operator.api.route import Gateway, Issuer, Tls
 from scoring_operator.api.scoring_model import ScoringModel, ScoringModelSpec, ScoringModelStatus
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "GROUP",
     "VERSION",
     "Autoscaling",
+    "Gateway",
     "HardwareClass",
     "HardwareClassSpec",
     "HardwareClassStatus",
+    "Issuer",
     "Manifest",
     "Metric",
     "ModelSource",
@@ -28,6 +31,7 @@ __all__ = [
     "ScoringModel",
     "ScoringModelSpec",
     "ScoringModelStatus",
+    "Tls",
     "cel",
     "describe_fields",
     "shorten",

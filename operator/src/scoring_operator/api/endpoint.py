@@ -5,17 +5,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from scoring_operator.api.base import CIDR_INVALID, ApiModel, Cidr, cel, check_cidr, validated
+from scoring_operator.api.base import CIDR_INVALID, Cidr, cel, check_cidr, validated
+from scoring_operator.api.route import ROUTE_RULES, Routed
 
 LOAD_BALANCER_ONLY = "loadBalancerClass and loadBalancerSourceRanges are for type LoadBalancer only"
 OUTSIDE_ONLY = "externalTrafficPolicy is for types NodePort and LoadBalancer only"
 
 
-class Endpoint(ApiModel):
+class Endpoint(Routed):
     """How the scoring endpoint is reached."""
 
     model_config = ConfigDict(
         json_schema_extra=validated(
+            *ROUTE_RULES,
             cel(
                 "self.type == 'LoadBalancer' || (!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges))",
                 LOAD_BALANCER_ONLY,

@@ -15,7 +15,7 @@ from scoring_operator.api.network import Network
 ACCOUNT_TWICE = "serviceAccount and serviceAccountName exclude each other"
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 VARIABLE_RULE = TextRule(
-    "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|WORK_DIR|VOLUME_DIR)$",
+    "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|PATH_PREFIX|WORK_DIR|VOLUME_DIR)$",
     "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
     is_forbidden=True,
 )
@@ -162,7 +162,7 @@ class ScoringModelSpec(ApiModel):
 class Condition(ApiModel):
     """One aspect of the state, as kstatus, Argo CD, Flux and `kubectl wait` read it."""
 
-    type: str = Field(max_length=316, description="Ready, Reconciling or Stalled.")
+    type: str = Field(max_length=316, description="Ready, Reconciling, Stalled, ScalingInactive or RouteReady.")
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     observed_generation: int = Field(ge=0, description="The generation of the ScoringModel that this speaks of.")
     last_transition_time: Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})] = Field(
@@ -178,7 +178,7 @@ class ScoringModelStatus(ApiModel):
     observed_generation: int | None = Field(None, ge=0, description="The newest generation that the operator has seen.")
     conditions: tuple[Condition, ...] | None = Field(
         None,
-        description="Ready is the summary; Reconciling and Stalled are present only while true.",
+        description="Ready is the summary; Reconciling and Stalled are present only while true; RouteReady with a host.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     url: str | None = Field(None, description="Where the endpoint answers; POST to /score.")

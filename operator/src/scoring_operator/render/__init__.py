@@ -6,7 +6,10 @@ from scoring_operator.kinds import (
     CLAIM_TEMPLATE,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    HTTP_ROUTE,
+    INGRESS,
     NETWORK_POLICY,
+    REDIRECT,
     SCALED_OBJECT,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -17,6 +20,8 @@ from scoring_operator.render.autoscaler import render_autoscaler
 from scoring_operator.render.claim_template import render_claim_template
 from scoring_operator.render.deployment import render_deployment
 from scoring_operator.render.disruption_budget import render_disruption_budget
+from scoring_operator.render.http_route import render_http_route, render_redirect
+from scoring_operator.render.ingress import render_ingress
 from scoring_operator.render.metadata import add_hash
 from scoring_operator.render.network_policy import render_network_policy
 from scoring_operator.render.scaled_object import render_scaled_object
@@ -40,6 +45,9 @@ def render_children(model: ScoringModel, hardware: HardwareClass, settings: Sett
         SCALED_OBJECT: render_scaled_object(model, hardware, settings),
         DISRUPTION_BUDGET: render_disruption_budget(model),
         NETWORK_POLICY: render_network_policy(model, settings),
+        INGRESS: render_ingress(model, settings),
+        HTTP_ROUTE: render_http_route(model, settings),
+        REDIRECT: render_redirect(model, settings),
         SERVICE_MONITOR: render_service_monitor(model, settings),
     }
     return {kind: None if body is None else add_hash(body) for kind, body in rendered.items()}

@@ -148,6 +148,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass, settings: S
         "SCORING_BATCH_MAX_SIZE": batching.max_size,
         "SCORING_BATCH_MAX_DELAY_MILLISECONDS": batching.max_delay_milliseconds or None,
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
+        "SCORING_PATH_PREFIX": model.spec.endpoint.path if model.spec.endpoint.prefix != "/" else None,
         "SCORING_THREADS": count_threads(model, hardware),
         "SCORING_REDACT_PATTERNS": json.dumps(settings.redact_patterns) if settings.redact_patterns else None,
         **{variable.name: variable.value for variable in model.spec.runtime.env},

@@ -9,7 +9,9 @@ from scoring_operator.kinds import HASH_ANNOTATION, MANAGED_BY_LABEL, MANAGER, M
 
 def render_object(kind: Kind, model: ScoringModel, spec: Manifest) -> Manifest:
     """Return a child of the model with a spec."""
-    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": render_metadata(model), "spec": spec}
+    metadata = render_metadata(model)
+    metadata["name"] += kind.suffix
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
 
 
 def render_metadata(model: ScoringModel) -> Manifest:
