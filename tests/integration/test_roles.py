@@ -133,8 +133,9 @@ def find_allowed(kubectl: Kubectl) -> set[str]:
     """Return what of ASKED somebody may do in the namespace."""
     allowed = set()
     for name, (verb, resource) in ASKED.items():
+        kind, _, subresource = resource.partition("/")
         try:
-            kubectl("auth", "can-i", verb, resource)
+            kubectl("auth", "can-i", verb, kind, f"--subresource={subresource}")
         except KubectlError:
             continue  # "no" is exit status 1.
         allowed.add(name)
