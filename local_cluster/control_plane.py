@@ -10,7 +10,7 @@ from typing import Any
 
 from local_cluster import addresses
 from local_cluster.commands import run, try_run
-from local_cluster.errors import NotHealthy
+from local_cluster.errors import CommandFailed, NotHealthy
 from local_cluster.ports import CONTROL_PLANE_PORTS, choose_ports
 from local_cluster.processes import CONTROL_PLANE, TOOLS, find_processes, log_tail, stop_process, wait_until
 from local_cluster.programs import program_path
@@ -215,8 +215,30 @@ def ask_kubectl(cluster: Cluster, *arguments: str) -> str | None:
 def apply_definitions(cluster: Cluster, definitions: str) -> None:
     """Apply custom resource definitions and wait until their kinds are served."""
     kubectl(cluster, "apply", "--server-side", "--force-conflicts", "--filename", "-", text_input=definitions)
-    wait = ("wait", "--for=condition=Established", "--timeout=60s", "--filename", "-")
-    kubectl(cluster, *wait, text_input=definitions)
+    wait_until(lambda: _are_served(cluster, definitions), "the new kinds are served", READY_SECONDS)
+
+
+def _are_served(cluster: Cluster, definitions: str) -> bool:
+    # kubectl gives up at once on a definition that has no conditions at all yet.
+    wait = ("wait", "--for=condition=Established", "--timeout=10s", "--filename", "-")
+    try:
+        kubectl(cluster, *wait, text_input=definitions)
+    except CommandFailed:
+        return False
+    return True
+
+
+def bind_cluster_role(cluster: Cluster, user: str, role: str) -> None:
+    """Give a user a ClusterRole in all namespaces; the binding has the user's name."""
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(binding))
 
 
 def _kubectl(cluster: Cluster) -> list[str | Path]:

@@ -43,6 +43,7 @@ SOURCES = {
     "gateway-api": Source("crds", "sigs.k8s.io/gateway-api", ("config/crd/standard",)),
     "karpenter": Source("karpenter", "sigs.k8s.io/karpenter", ("pkg/apis/crds", "kwok/apis/crds")),
     "keda": Source("keda", "github.com/kedacore/keda/v2", ("config/crd",), kustomized=True),
+    "kserve": Source("kserve", "github.com/kserve/kserve", ("config/crd/full",), kustomized=True),
     "prometheus-operator": Source(
         "crds", "github.com/prometheus-operator/prometheus-operator", ("example/prometheus-operator-crd",)
     ),

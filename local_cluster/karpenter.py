@@ -7,7 +7,7 @@ from typing import Any
 
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig
-from local_cluster.control_plane import apply_definitions, kubectl
+from local_cluster.control_plane import apply_definitions, bind_cluster_role
 from local_cluster.daemons import Daemon
 from local_cluster.definitions import read_definitions
 from local_cluster.downloads import answers_ok
@@ -30,7 +30,8 @@ def install_karpenter(cluster: Cluster, ports: dict[str, int]) -> None:
     types = json.dumps(render_instance_types(), indent=2)
     write_whole(cluster.addons_folder / "karpenter" / "instance-types.json", types)
     apply_definitions(cluster, read_definitions("karpenter"))
-    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
+    # Its own chart's role is a template. It may do anything: it makes nodes, and evicts everybody's pods.
+    bind_cluster_role(cluster, USER, "cluster-admin")
 
 
 def karpenter_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
@@ -63,14 +64,3 @@ def render_instance_types() -> list[dict[str, Any]]:
         }
         for name, (price, resources) in INSTANCE_TYPES.items()
     ]
-
-
-def _render_rights() -> dict[str, Any]:
-    # Its own chart's role is a template. It may do anything: it makes nodes, and evicts everybody's pods.
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": USER},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
-    }

@@ -7,7 +7,7 @@ from typing import Any
 
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig
-from local_cluster.control_plane import kubectl
+from local_cluster.control_plane import bind_cluster_role
 from local_cluster.daemons import Daemon
 from local_cluster.downloads import answers_ok
 from local_cluster.programs import program_path
@@ -27,7 +27,7 @@ def install_prometheus(cluster: Cluster, ports: dict[str, int]) -> None:
     (folder / "targets").mkdir(parents=True, exist_ok=True)
     kubeconfig = ensure_kubeconfig(cluster, USER, (), ports["kube-apiserver"], folder)
     write_whole(folder / "prometheus.json", json.dumps(render_configuration(folder, kubeconfig), indent=2))
-    kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(_render_rights()))
+    bind_cluster_role(cluster, USER, "view")
 
 
 def prometheus_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
@@ -76,13 +76,3 @@ def _keep(label: str, regex: str) -> dict[str, Any]:
 
 def _copy(label: str, target: str) -> dict[str, Any]:
     return {"source_labels": [label], "regex": "(.+)", "target_label": target}
-
-
-def _render_rights() -> dict[str, Any]:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": USER},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
-    }

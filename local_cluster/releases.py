@@ -131,6 +131,9 @@ TRAEFIK = Release(
     member="{name}",
     linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
 )
+KSERVE = Release("kserve", "v0.20.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
+"""Of no cluster: `benchmarks/operator` measures it beside our operator."""
+
 REGISTRY = Release(
     "registry",
     "v3.1.2",
@@ -140,7 +143,7 @@ REGISTRY = Release(
 )
 """An image registry. Part of no cluster: tests that need one run it beside theirs."""
 
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK, REGISTRY)
+RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK, KSERVE, REGISTRY)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,14 +21,13 @@ Requests = Counter[tuple[str, str, str]]
 DEPLOYMENTS = "/apis/apps/v1/{}deployments"
 SERVICES = "/api/v1/{}services"
 AUTOSCALERS = "/apis/autoscaling/v2/{}horizontalpodautoscalers"
-MODELS = "/apis/scoring.dev/v1beta1/{}scoringmodels"
-CLASSES = "/apis/scoring.dev/v1beta1/{}hardwareclasses"
 
 _METRICS_GROUP = "metrics.k8s.io"
 _MERGE = "application/merge-patch+json"
 _REQUESTS = "apiserver_request_total{"
 _LINE_BYTES = 2**24
 _RETRY_SECONDS = 0.2
+_NOT_YET = {HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class ApiServer:
@@ -66,18 +66,17 @@ class ApiServer:
         return await self._ask("GET", path)
 
     async def watch(self, path: str) -> AsyncIterator[Manifest]:
-        """Yield every event of all objects at a path, those that exist included."""
-        while not await self._answers(path):  # noqa: ASYNC110 (the API server tells nobody when)
-            await asyncio.sleep(_RETRY_SECONDS)
+        """Yield every event of all objects at a path, those that exist included, until the API server ends the watch.
+
+        A kind that was defined just now is refused for a moment: that ends the watch too, after a pause.
+        """
         async with self._session.get(f"{self._url}{path}?watch=1") as response:
+            if response.status in _NOT_YET:
+                await asyncio.sleep(_RETRY_SECONDS)
+                return
             response.raise_for_status()
             async for line in response.content:
                 yield orjson.loads(line)
-
-    async def _answers(self, path: str) -> bool:
-        """Tell whether a kind can be watched: one that was defined just now is refused for a moment (429)."""
-        async with self._session.get(f"{self._url}{path}?limit=1&resourceVersion=0") as response:
-            return response.ok
 
     async def count_requests(self) -> Requests:
         """Return how many requests the API server has had so far, by its own metrics."""

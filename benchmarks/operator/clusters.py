@@ -1,4 +1,4 @@
-"""A fresh cluster for each measurement: a real control plane by `local_cluster`, nodes that KWOK plays, our CRDs and a class. Above `api_server`."""
+"""A fresh cluster for each measurement: a real control plane by `local_cluster`, and nodes that KWOK plays. Above `api_server`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.operator.api_server import CLASSES, ApiServer, Manifest, find_path
+from benchmarks.operator.api_server import ApiServer, Manifest
 from benchmarks.serving.errors import BenchmarkError
 from local_cluster.state import Cluster, load_record
 
@@ -15,15 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "benchmark"
 PODS_PER_NODE = 200
 SPARE_NODES = 2
-CLASS: Manifest = {
-    "apiVersion": "scoring.dev/v1beta1",
-    "kind": "HardwareClass",
-    "metadata": {"name": "cpu"},
-    "spec": {
-        "default": True,
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -31,7 +22,7 @@ class FreshCluster:
     """A cluster with nothing in it but what every measurement needs."""
 
     api: ApiServer
-    kubeconfig: Path
+    local: Cluster
     pids: Mapping[str, int]
     """Of the programs of the control plane."""
 
@@ -48,10 +39,9 @@ async def open_cluster(name: str, pods: int) -> AsyncIterator[FreshCluster]:
     url = f"https://127.0.0.1:{record.ports['kube-apiserver']}"
     try:
         async with ApiServer(url, cluster.folder / "pki") as api:
-            _apply_crds(cluster.kubeconfig)
             await _fill(api, pods // PODS_PER_NODE + SPARE_NODES)
             pids = {file.stem: int(file.read_text()) for file in (cluster.folder / "pids").glob("*.pid")}
-            yield FreshCluster(api, cluster.kubeconfig, pids)
+            yield FreshCluster(api, cluster, pids)
     finally:
         _run_local_cluster("down", "--name", name)
 
@@ -59,7 +49,6 @@ async def open_cluster(name: str, pods: int) -> AsyncIterator[FreshCluster]:
 async def _fill(api: ApiServer, nodes: int) -> None:
     for number in range(nodes):
         await api.create("/api/v1/nodes", render_node(number))
-    await api.create(find_path(CLASSES), CLASS)
     await api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
 
 
@@ -80,15 +69,8 @@ def render_node(number: int) -> Manifest:
     }
 
 
-def _apply_crds(kubeconfig: Path) -> None:
-    kubectl = [_run_local_cluster("program", "kubectl").strip(), "--kubeconfig", str(kubeconfig)]
-    for words in (["apply", "--server-side"], ["wait", "--for=condition=Established"]):
-        subprocess.run([*kubectl, *words, "-f", str(ROOT / "crds")], check=True, capture_output=True)
-
-
-def _run_local_cluster(*words: str) -> str:
+def _run_local_cluster(*words: str) -> None:
     command = [sys.executable, "-m", "local_cluster", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchmarkError(f"{' '.join(command[1:])} failed: {done.stderr[-2000:]}")
-    return done.stdout

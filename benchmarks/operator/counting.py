@@ -1,8 +1,6 @@
 """Whose requests they are, by resource, subresource and verb, and what the processes have used. Above `api_server` and `processes`.
 
-The API server's metrics do not say who asks. These are the operator's alone: nobody else applies its kinds of children or writes a
-ScoringModel's status; events name their source. GETs of children are the operator's too, since controllers have watches and the benchmark looks by watches.
-GETs of ScoringModels are left out: the garbage collector asks for the owner of each child.
+The API server's metrics do not say who asks, so each operator tells which kinds of request nobody else makes; events name their source.
 """
 
 from collections.abc import Mapping
@@ -11,12 +9,21 @@ from typing import Any, Self
 
 from benchmarks.operator.api_server import ApiServer, Requests
 from benchmarks.operator.processes import count_cpu_seconds
-from scoring_operator.kinds import CHILDREN
 
-_CHILDREN = tuple(kind.plural for kind in CHILDREN)
-_OWN = (*_CHILDREN, "hardwareclasses")
-_EVENTS = "/api/v1/events?fieldSelector=source%3Dscoring-operator"
-_STATUS_VERBS = ("APPLY", "PUT", "PATCH")
+_EVENTS = "/api/v1/events?fieldSelector=source%3D"
+
+
+@dataclass(frozen=True)
+class OwnRequests:
+    """The requests that only the operator makes, and the source that its events name."""
+
+    writes: frozenset[tuple[str, str, str]]
+    """Resource, subresource and verb."""
+    reads: frozenset[str]
+    """Resources of which it alone asks for single objects."""
+    lists: frozenset[str]
+    """Resources that it lists. Others do too, but only when they start."""
+    event_source: str
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,9 @@ class Counters:
     events: int
 
     @classmethod
-    async def read(cls, api: ApiServer, pids: Mapping[str, int]) -> Self:
-        """Read all of them now."""
-        events = await api.get(_EVENTS)
+    async def read(cls, api: ApiServer, pids: Mapping[str, int], event_source: str = "") -> Self:
+        """Read all of them now; events only of a source that is named."""
+        events = await api.get(_EVENTS + event_source) if event_source else {"items": []}
         return cls(
             cpu_seconds={name: count_cpu_seconds(pid) for name, pid in pids.items()},
             requests=await api.count_requests(),
@@ -49,15 +56,15 @@ def count_cpu_by_model(before: Counters, after: Counters, models: int) -> dict[s
     return {name: round(seconds / models * 1000, 1) for name, seconds in count_cpu(before, after).items()}
 
 
-def count_own(before: Counters, after: Counters) -> dict[str, Any]:
-    """Return the operator's own requests between two moments: writes (events aside), dry runs, events, reads and lists."""
+def count_own(own: OwnRequests, before: Counters, after: Counters) -> dict[str, Any]:
+    """Return an operator's own requests between two moments: writes (events aside), dry runs, events, reads and lists."""
     requests = after.requests - before.requests
     return {
-        "writes": _sum_writes(requests, ""),
-        "dry_runs": _sum_writes(requests, "?dry"),
+        "writes": sum(requests[write] for write in own.writes),
+        "dry_runs": sum(requests[resource, sub, f"{verb}?dry"] for resource, sub, verb in own.writes),
         "events": after.events - before.events,
-        "reads": sum(requests[resource, "", "GET"] for resource in _OWN),
-        "lists": sum(requests[resource, "", "LIST"] for resource in (*_OWN, "scoringmodels", "pods")),
+        "reads": sum(requests[resource, "", "GET"] for resource in own.reads),
+        "lists": sum(requests[resource, "", "LIST"] for resource in own.lists),
     }
 
 
@@ -65,9 +72,3 @@ def count_by_verb(requests: Requests) -> dict[str, int]:
     """Return everybody's requests by verb and resource, the most frequent first."""
     named = {f"{verb} {resource}{'/' + sub if sub else ''}": n for (resource, sub, verb), n in requests.items()}
     return dict(sorted(named.items(), key=lambda item: -item[1])[:40])
-
-
-def _sum_writes(requests: Requests, dry: str) -> int:
-    applied = sum(requests[resource, "", "APPLY" + dry] for resource in _CHILDREN)
-    statuses = ("scoringmodels", "hardwareclasses")
-    return applied + sum(requests[resource, "status", verb + dry] for resource in statuses for verb in _STATUS_VERBS)

@@ -14,7 +14,7 @@ async def measure_floor(cluster_name: str, count: int) -> dict[str, Any]:
     """Return what `count` models' children take without an operator: seconds, and the API server's processor time and requests."""
     async with (
         open_cluster(cluster_name, pods=2 * count) as cluster,
-        Observer(cluster.api, NAMESPACE, with_models=False) as observer,
+        Observer(cluster.api, NAMESPACE) as observer,
     ):
         names = name_models(count)
         before = await Counters.read(cluster.api, cluster.pids)

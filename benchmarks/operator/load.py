@@ -1,12 +1,13 @@
-"""Makes ScoringModels, or the same children without an operator, by as many clients as are asked for. Above `api_server`."""
+"""Makes models, or the same children without an operator, by as many clients as are asked for. Above the contenders."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, MODELS, SERVICES, ApiServer, Manifest, find_path
-from benchmarks.operator.clusters import CLASS, NAMESPACE
-from benchmarks.operator.processes import RUNTIME_IMAGES
+from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, SERVICES, ApiServer, Manifest, find_path
+from benchmarks.operator.clusters import NAMESPACE
+from benchmarks.operator.contenders import Contender
+from benchmarks.operator.ours import CLASS, RUNTIME_IMAGES, build_model
 from scoring_operator.api import HardwareClass, ScoringModel
 from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, SERVICE, Kind
 from scoring_operator.render import render_children
@@ -22,37 +23,20 @@ def name_models(count: int, first: int = 0) -> list[str]:
     return [f"model-{number:05}" for number in range(first, first + count)]
 
 
-def build_model(name: str) -> Manifest:
-    """Return an ordinary ScoringModel with autoscaling, and thus with a Deployment, a Service and an autoscaler."""
-    return {
-        "apiVersion": "scoring.dev/v1beta1",
-        "kind": "ScoringModel",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "model": {
-                "uri": f"https://models.example.com/{name}.tar",
-                "format": "sklearn",
-                "digest": f"sha256:{'0' * 64}",
-            },
-            "hardwareClass": CLASS["metadata"]["name"],
-            "autoscaling": {"minReplicas": 1, "maxReplicas": 3, "metrics": [{"type": "cpu", "target": 70}]},
-        },
-    }
-
-
-async def create_models(api: ApiServer, names: Iterable[str]) -> None:
-    """Create ScoringModels."""
-    await _share(names, lambda name: _create_model(api, name))
+async def create_models(api: ApiServer, contender: Contender, names: Iterable[str]) -> None:
+    """Create a contender's models."""
+    path = find_path(contender.models, NAMESPACE)
+    await _share(names, lambda name: _create(api, path, contender.build_model(name)))
 
 
 async def create_children(api: ApiServer, names: Iterable[str]) -> None:
-    """Create what the operator would render for these models: the floor that no operator can be faster than."""
+    """Create what our operator would render for these models: the floor that no operator can be faster than."""
     settings = Settings(runtime_images=json.loads(RUNTIME_IMAGES))
     await _share(names, lambda name: _create_children(api, name, settings))
 
 
-async def _create_model(api: ApiServer, name: str) -> None:
-    await api.create(find_path(MODELS, NAMESPACE), build_model(name))
+async def _create(api: ApiServer, path: str, body: Manifest) -> None:
+    await api.create(path, body)
 
 
 async def _create_children(api: ApiServer, name: str, settings: Settings) -> None:

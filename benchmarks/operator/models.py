@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.operator.api_server import CLASSES, DEPLOYMENTS, MODELS, find_path
-from benchmarks.operator.clusters import CLASS, NAMESPACE
-from benchmarks.operator.counting import Counters, count_by_verb, count_cpu, count_cpu_by_model, count_own
+from benchmarks.operator.api_server import DEPLOYMENTS, find_path
+from benchmarks.operator.contenders import Contender
+from benchmarks.operator.counting import Counters, count_by_verb, count_cpu, count_cpu_by_model
 from benchmarks.operator.floor import measure_floor
 from benchmarks.operator.load import create_models, name_models
 from benchmarks.operator.observations import CHILDREN
 from benchmarks.operator.options import Options
+from benchmarks.operator.ours import CLASS, CLASSES
 from benchmarks.operator.processes import count_cpu_seconds, read_memory
 from benchmarks.operator.subject import Milliseconds, Subject, open_subject
 
@@ -20,21 +22,23 @@ DELETED = 20
 _THREADS = 3
 
 
-async def measure(options: Options, count: int) -> dict[str, Any]:
-    """Return all that is measured with so many models: all at once in turns with the floor, and after the last turn the rest."""
-    log = options.work / f"operator-{count}.log"
+async def measure(options: Options, contenders: Sequence[Contender], count: int, logs: Path) -> dict[str, Any]:
+    """Return all that is measured with so many models: all at once by the floor and each contender in turns, after the last turn the rest."""
     rounds: list[dict[str, Any]] = []
+    parts: dict[str, dict[str, Any]] = {}
     for number in range(1, options.rounds + 1):
-        floor = await _measure_floor(options, count) if options.with_floor else {}
-        options.progress(f"{count} models: the operator, round {number} of {options.rounds}")
-        async with open_subject(options.cluster, 2 * (count + options.samples), log) as subject:
-            memory = read_memory(subject.operator.pid)
-            at_once = await _make_all(subject, name_models(count))
-            options.progress(f"{count} models: {at_once}")
-            rounds.append({"floor": floor, "at_once": at_once})
-            if number == options.rounds:
-                rest = await _measure_rest(subject, options, count)
-    return {"models": count, "rounds": rounds, "ours": {"memory_without_models": memory, **rest}}
+        options.progress(f"{count} models, round {number} of {options.rounds}")
+        rounds.append({"floor": await _measure_floor(options, count) if options.with_floor else {}})
+        for contender in contenders:
+            options.progress(f"{count} models: {contender.name}")
+            log = logs / f"{contender.name}-{count}.log"
+            async with open_subject(contender, options.cluster, 2 * (count + options.samples), log) as subject:
+                parts[contender.name] = {"memory_without_models": read_memory(subject.operator.pid)}
+                at_once = rounds[-1][contender.name] = await _make_all(subject, name_models(count))
+                options.progress(f"{count} models: {at_once}")
+                if number == options.rounds:
+                    parts[contender.name] |= await _measure_rest(subject, options, count)
+    return {"models": count, "rounds": rounds, **parts}
 
 
 async def _measure_floor(options: Options, count: int) -> dict[str, Any]:
@@ -49,7 +53,7 @@ async def _measure_rest(subject: Subject, options: Options, count: int) -> dict[
     found["idle"] = await _rest(subject, options.idle_seconds)
     more = name_models(options.samples, first=count)
     found["one_more"] = await _repeat(subject, more, subject.make_one)
-    some = names[: options.samples]
+    some = [*names, *more][: options.samples]
     found["deployment_deleted"] = await _repeat(subject, some, subject.delete_deployment)
     found["edit"] = await _repeat(subject, some, lambda name: subject.edit(name, "first"))
     options.progress(f"{count} models: {found['one_more']} {found['edit']}")
@@ -67,13 +71,14 @@ async def _measure_rest(subject: Subject, options: Options, count: int) -> dict[
 async def _make_all(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
     observer, count = subject.observer, len(names)
     before, started = await subject.count(), time.perf_counter()
-    await create_models(subject.cluster.api, names)
+    await create_models(subject.cluster.api, subject.contender, names)
     created = time.perf_counter()
-    ready = await observer.wait_for(lambda: observer.count_ready(MODELS) == count, "all models to be Ready")
+    models = subject.contender.models
+    ready = await observer.wait_for(lambda: observer.count_ready(models) == count, "all models to be Ready")
     after = await subject.count()
     await subject.wait_until_quiet()
     quiet = await subject.count()
-    own = count_own(before, quiet)
+    own = subject.count_own(before, quiet)
     return {
         "created_seconds": round(created - started, 3),
         "children_seconds": round(observer.find_last(CHILDREN, names) - started, 3),
@@ -87,7 +92,7 @@ async def _make_all(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
 async def _rest(subject: Subject, seconds: float) -> dict[str, Any]:
     """Look at the operator while nothing is asked of it."""
     before, after = await subject.count_during(lambda: asyncio.sleep(seconds))
-    return {"seconds": seconds, **count_own(before, after), **_describe_cpu(before, after, seconds)}
+    return {"seconds": seconds, **subject.count_own(before, after), **_describe_cpu(before, after, seconds)}
 
 
 def _describe_cpu(before: Counters, after: Counters, seconds: float) -> dict[str, float]:
@@ -118,14 +123,14 @@ async def _restart(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
     """Start the operator anew, with one change made meanwhile: the time until it follows is that until the operator works."""
     subject.operator.stop()
     await subject.patch_model(names[0], "meanwhile")
-    before = await Counters.read(subject.cluster.api, subject.cluster.pids)
+    before = await subject.count_without_operator()
     started = time.perf_counter()
     healthy = asyncio.create_task(asyncio.to_thread(subject.operator.start))
     reacted = await subject.observer.wait_for(lambda: subject.has_value(names[0], "meanwhile"), "the first reaction")
     healthy_seconds = await healthy
     settled = await subject.wait_until_quiet()
     used = count_cpu_seconds(subject.operator.pid)
-    own = count_own(before, await subject.count())
+    own = subject.count_own(before, await subject.count())
     return {
         "healthy_seconds": round(healthy_seconds, 3),
         "reacted_seconds": round(reacted - started, 3),
@@ -140,7 +145,7 @@ async def _restart_after_deletions(subject: Subject, names: Sequence[str]) -> di
     subject.operator.stop()
     old = {name: subject.observer.seen[DEPLOYMENTS][name].uid for name in names}
     for name in names:
-        await subject.cluster.api.delete(find_path(DEPLOYMENTS, NAMESPACE, name))
+        await subject.remove_deployment(name)
     seen = subject.observer.seen[DEPLOYMENTS]
     await subject.observer.wait_for(lambda: not any(name in seen for name in names), "the deletions")
     started = time.perf_counter()
@@ -164,7 +169,7 @@ async def _edit_class(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
     )
     await subject.wait_until_quiet()
     ready = await subject.observer.wait_for(
-        lambda: subject.observer.count_ready(MODELS) == len(names), "all models to be Ready again"
+        lambda: subject.observer.count_ready(subject.contender.models) == len(names), "all models to be Ready again"
     )
     after = await subject.count()
     return {
@@ -172,5 +177,5 @@ async def _edit_class(subject: Subject, names: Sequence[str]) -> dict[str, Any]:
         "followed_seconds": round(followed - started, 3),
         "ready_seconds": round(ready - started, 3),
         "cpu_ms_per_model": count_cpu_by_model(before, after, len(names)),
-        **count_own(before, after),
+        **subject.count_own(before, after),
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, MODELS, SERVICES, ApiServer, Manifest, find_path
+from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, SERVICES, ApiServer, Manifest, find_path
 from benchmarks.serving.errors import BenchmarkError
 
 CHILDREN = (DEPLOYMENTS, SERVICES, AUTOSCALERS)
@@ -23,12 +23,14 @@ class Seen:
 
 
 class Observer:
-    """Watches the children, and the ScoringModels where there are any."""
+    """Watches the children, and the models where there are any. All are known by the models' names."""
 
-    def __init__(self, api: ApiServer, namespace: str, *, with_models: bool) -> None:
+    def __init__(self, api: ApiServer, namespace: str, models: str = "", suffix: str = "") -> None:
+        """Take the kind of the models, and what the names of their children have after the model's."""
         self._api = api
         self._namespace = namespace
-        self._kinds = (*CHILDREN, MODELS) if with_models else CHILDREN
+        self._suffix = suffix
+        self._kinds = (*CHILDREN, models) if models else CHILDREN
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self.seen: dict[str, dict[str, Seen]] = {kind: {} for kind in self._kinds}
@@ -76,14 +78,15 @@ class Observer:
                     self._changed.set()
 
     def _note(self, kind: str, event: str, body: Manifest) -> None:
-        metadata, now = body["metadata"], time.perf_counter()
-        known = self.seen[kind].get(metadata["name"])
+        now, uid = time.perf_counter(), body["metadata"]["uid"]
+        name = body["metadata"]["name"].removesuffix(self._suffix if kind in CHILDREN else "")
+        known = self.seen[kind].get(name)
         if event == "DELETED":
-            if known and known.uid == metadata["uid"]:
-                del self.seen[kind][metadata["name"]]
+            if known and known.uid == uid:
+                del self.seen[kind][name]
             return
-        if known is None or known.uid != metadata["uid"]:
-            known = self.seen[kind][metadata["name"]] = Seen(metadata["uid"], now)
+        if known is None or known.uid != uid:
+            known = self.seen[kind][name] = Seen(uid, now)
         known.body = body
         if not is_ready(kind, body):
             known.ready = None
@@ -92,11 +95,11 @@ class Observer:
 
 
 def is_ready(kind: str, body: Manifest) -> bool:
-    """Tell whether a Deployment has a ready replica, or a ScoringModel is Ready; others are, once they exist."""
+    """Tell whether a Deployment has a ready replica, or a model's condition Ready is True; other children are ready once they exist."""
     status = body.get("status", {})
     if kind == DEPLOYMENTS:
         return bool(status.get("readyReplicas"))
-    if kind == MODELS:
-        ready = [one for one in status.get("conditions", []) if one["type"] == "Ready"]
-        return bool(ready) and ready[0]["status"] == "True"
-    return True
+    if kind in CHILDREN:
+        return True
+    ready = [one for one in status.get("conditions", []) if one["type"] == "Ready"]
+    return bool(ready) and ready[0]["status"] == "True"

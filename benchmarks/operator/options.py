@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a benchmark is run; `work` is a folder for logs."""
+    """How a benchmark is run."""
 
     cluster: str
     samples: int
@@ -15,5 +14,4 @@ class Options:
     rounds: int
     class_edit_models: int
     with_floor: bool
-    work: Path
     progress: Callable[[str], None]

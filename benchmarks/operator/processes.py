@@ -1,19 +1,18 @@
-"""Processor time and memory of a process that is not ours to end, and the operator as one that is. Lowest layer."""
+"""Processor time and memory of a process that is not ours to end, and an operator as one that is. Lowest layer."""
 
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks.serving.errors import BenchmarkError
 
-RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:benchmark"}'
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
 _START_SECONDS = 120.0
@@ -42,8 +41,13 @@ def read_memory(pid: int) -> dict[str, float]:
 class Operator:
     """One operator, which can be ended and started again; its log goes to a file."""
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
-        self._kubeconfig = kubeconfig
+    def __init__(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], health_url: str, log: Path
+    ) -> None:
+        """Take what starts it, variables beside those of this process, and the URL that answers 200 when it is healthy."""
+        self._command = command
+        self._environment = environment
+        self._health_url = health_url
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,21 +59,12 @@ class Operator:
         return self._process.pid
 
     def start(self) -> float:
-        """Start it and wait until it is healthy, which it says once it has listed everything; return the seconds that took."""
-        port = find_free_port()
-        environment = {
-            **os.environ,
-            "KUBECONFIG": str(self._kubeconfig),
-            "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
-            "SCORING_OPERATOR_HEALTH_PORT": str(port),
-            "SCORING_OPERATOR_RESYNC_SECONDS": "3600",
-            "SCORING_OPERATOR_LEADER_ELECTION": "false",
-        }
-        program = Path(sys.executable).with_name("scoring-operator")
+        """Start it and wait until it is healthy; return the seconds that took."""
+        environment = {**os.environ, **self._environment}
         started = time.perf_counter()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
-        while not _is_healthy(port):
+            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+        while not _is_healthy(self._health_url):
             if time.perf_counter() - started > _START_SECONDS:
                 raise BenchmarkError(f"The operator is not healthy after {_START_SECONDS:.0f} s: {self._log}.")
             _ = self.pid
@@ -91,9 +86,9 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_healthy(port: int) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == HTTPStatus.OK)
     except (OSError, urllib.error.URLError):
         return False

@@ -48,17 +48,17 @@ def draw_times(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _get_ours(result: Result) -> Mapping[str, Any]:
-    return _merge([each["at_once"] for each in result["rounds"]])
+    return merge_rounds([each["ours"] for each in result["rounds"]])
 
 
 def _get_floor(result: Result) -> Mapping[str, Any]:
-    return _merge([each["floor"] for each in result["rounds"]])
+    return merge_rounds([each["floor"] for each in result["rounds"]])
 
 
-def _merge(rounds: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def merge_rounds(rounds: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the median of each number of several rounds, in the shape of one."""
     return {
-        name: _merge([each[name] for each in rounds])
+        name: merge_rounds([each[name] for each in rounds])
         if isinstance(value, Mapping)
         else median(each[name] for each in rounds)
         for name, value in rounds[0].items()
@@ -81,7 +81,7 @@ def _compare(name: str) -> Callable[[Result], str]:
         ours, floor = _get_ours(result)[name], _get_floor(result).get(name)
         if floor is None:
             return format_number(ours)
-        ratio = median(each["at_once"][name] / each["floor"][name] for each in result["rounds"])
+        ratio = median(each["ours"][name] / each["floor"][name] for each in result["rounds"])
         return f"{format_number(ours)} / {format_number(floor)} ({ratio:.2f})"
 
     return get

@@ -7,56 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from kubectl import Kubectl, KubectlError, Manifest
+from candidates import DURATION_SECONDS, LEASE, RENEW_SECONDS, RETRY_SECONDS, SLACK_SECONDS, Candidates
+from kubectl import Kubectl, Manifest
 from operator_processes import OPERATOR_WRITES, OperatorProcess, count_requests, wait_until_quiet
 from scoring_models import ScoringModels
 from scoring_operator.advice import PAUSE_SECONDS
 from waiting import wait_for
 
-LEASE = "scoring-operator"
-DURATION_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8, 2, 1
-SLACK_SECONDS = 1.5
-"""For a busy machine: what is measured includes the start of kubectl."""
-
 MODELS = 20
 FAR_FUTURE, FAR_PAST = "2099-01-01T00:00:00.000000Z", "1999-01-01T00:00:00.000000Z"
-
-
-class Pair:
-    """Two operators that stand for the same Lease."""
-
-    def __init__(self, kubectl: Kubectl, operators: list[OperatorProcess]) -> None:
-        self.operators = operators
-        self._kubectl = kubectl
-
-    def read_lease(self) -> Manifest:
-        """Return the Lease's spec."""
-        spec: Manifest = self._kubectl.get("lease", LEASE)["spec"]
-        return spec
-
-    def patch_lease(self, **spec: object) -> None:
-        """Change the Lease by hand."""
-        self._kubectl.patch("lease", LEASE, {"spec": spec})
-
-    def is_leading(self, operator: OperatorProcess) -> bool:
-        """Tell whether an operator holds the Lease."""
-        try:
-            holder: str = self.read_lease()["holderIdentity"]
-        except KubectlError:
-            return False
-        return holder == operator.read_identity()
-
-    def tell_apart(self) -> tuple[OperatorProcess, OperatorProcess]:
-        """Return the leader and the follower."""
-        wait_for(lambda: any(map(self.is_leading, self.operators)), "one of the operators to lead")
-        leader, follower = sorted(self.operators, key=self.is_leading, reverse=True)
-        return leader, follower
-
-    def wait_until_leading(self, operator: OperatorProcess) -> float:
-        """Wait until an operator holds the Lease; return the seconds that took."""
-        start = time.monotonic()
-        wait_for(lambda: self.is_leading(operator), "the other operator to lead")
-        return time.monotonic() - start
 
 
 @pytest.fixture
@@ -68,7 +27,7 @@ def alone(kubectl: Kubectl) -> None:
 
 
 @pytest.fixture
-def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Pair]:
+def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Candidates]:
     """Yield two operators with a Lease in the models' namespace, in place of the one that the other tests use."""
     kubectl = models.kubectl
     operator.stop()
@@ -76,21 +35,15 @@ def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> It
     try:
         for process in operators:
             process.launch()
-        for process in operators:
-            process.wait_until_healthy()
+        pair = Candidates(kubectl, operators)
         # A candidate that has never seen the Lease takes it at once when it is deleted.
-        wait_for(lambda: all(knows_its_role(process) for process in operators), "a leader and a follower")
-        yield Pair(kubectl, operators)
+        pair.wait_for_roles()
+        yield pair
     finally:
         for process in operators:
             if process.is_running():
                 process.kill()
         operator.start()
-
-
-def knows_its_role(operator: OperatorProcess) -> bool:
-    """Tell whether an operator has seen the Lease."""
-    return any(words in operator.read_log() for words in ("Leading as", "Following: the Lease is held by"))
 
 
 def apply_many(models: ScoringModels, **spec: object) -> None:
@@ -137,7 +90,7 @@ def is_edited(models: ScoringModels) -> bool:
     return "edited" in models.kubectl("get", "deployment", "faq", "-o", "yaml")
 
 
-def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: ScoringModels, pair: Pair) -> None:
+def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: ScoringModels, pair: Candidates) -> None:
     leader, follower = pair.tell_apart()
     models.apply()
     models.wait_until_ready()
@@ -153,7 +106,7 @@ def test_follower_is_healthy_and_leaves_everything_to_the_leader(models: Scoring
 
 @pytest.mark.usefixtures("alone")
 def test_two_operators_write_no_more_than_one_and_taking_over_writes_nothing(
-    kubectl: Kubectl, models: ScoringModels, pair: Pair
+    kubectl: Kubectl, models: ScoringModels, pair: Candidates
 ) -> None:
     leader, follower = pair.tell_apart()
     before = count_requests(kubectl)
@@ -172,7 +125,7 @@ def test_two_operators_write_no_more_than_one_and_taking_over_writes_nothing(
     assert wait_for_last_write(models) == quiet
 
 
-def test_other_operator_takes_over_from_a_killed_one_and_repairs(models: ScoringModels, pair: Pair) -> None:
+def test_other_operator_takes_over_from_a_killed_one_and_repairs(models: ScoringModels, pair: Candidates) -> None:
     leader, follower = pair.tell_apart()
     models.apply()
     models.wait_until_ready()
@@ -183,7 +136,7 @@ def test_other_operator_takes_over_from_a_killed_one_and_repairs(models: Scoring
     assert pair.read_lease()["leaseTransitions"] == 1
 
 
-def test_other_operator_takes_over_at_once_from_one_that_is_stopped(models: ScoringModels, pair: Pair) -> None:
+def test_other_operator_takes_over_at_once_from_one_that_is_stopped(models: ScoringModels, pair: Candidates) -> None:
     leader, follower = pair.tell_apart()
     models.apply()
     models.wait_until_ready()
@@ -214,7 +167,7 @@ def build_class(name: str, cpu: str) -> Manifest:
 
 @pytest.mark.usefixtures("alone")
 def test_leader_that_is_paused_amid_its_work_does_not_write_when_it_comes_back(
-    kubectl: Kubectl, models: ScoringModels, pair: Pair, hardware_class: str
+    kubectl: Kubectl, models: ScoringModels, pair: Candidates, hardware_class: str
 ) -> None:
     leader, follower = pair.tell_apart()
     apply_many(models, hardwareClass=hardware_class)
@@ -234,7 +187,7 @@ def test_leader_that_is_paused_amid_its_work_does_not_write_when_it_comes_back(
     assert leader.is_healthy()
 
 
-def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(models: ScoringModels, pair: Pair) -> None:
+def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(models: ScoringModels, pair: Candidates) -> None:
     leader, _ = pair.tell_apart()
     models.apply()
     models.wait_until_ready()
@@ -249,7 +202,7 @@ def test_leader_whose_lease_is_taken_stops_and_waits_until_it_expires(models: Sc
     wait_for_repair(models)
 
 
-def test_deleted_lease_is_made_again_by_the_leader(models: ScoringModels, pair: Pair) -> None:
+def test_deleted_lease_is_made_again_by_the_leader(models: ScoringModels, pair: Candidates) -> None:
     leader, follower = pair.tell_apart()
     models.kubectl("delete", "lease", LEASE)
     assert pair.wait_until_leading(leader) < RENEW_SECONDS + SLACK_SECONDS
@@ -259,7 +212,7 @@ def test_deleted_lease_is_made_again_by_the_leader(models: ScoringModels, pair: 
     assert "Leading as" not in follower.read_log()
 
 
-def test_times_in_the_lease_do_not_matter(pair: Pair) -> None:
+def test_times_in_the_lease_do_not_matter(pair: Candidates) -> None:
     leader, follower = pair.tell_apart()
     for renewed in (FAR_FUTURE, FAR_PAST):
         pair.patch_lease(renewTime=renewed, acquireTime=renewed)

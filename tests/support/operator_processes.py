@@ -44,6 +44,8 @@ class OperatorProcess:
         self._log = log
         self._lease_namespace = lease_namespace
         self._port = find_free_port()
+        self.variables: dict[str, str] = {}
+        """Of its environment, beside those that every operator is given here."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, resync_seconds: float = 3600.0) -> None:
@@ -55,6 +57,7 @@ class OperatorProcess:
         """Start the operator."""
         environment = {
             **os.environ,
+            **self.variables,
             "KUBECONFIG": str(self._kubeconfig),
             "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
             "SCORING_OPERATOR_NAMESPACES": json.dumps(list(self._namespaces)),

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from scoring_operator.api import Manifest
+from scoring_operator.clock import ClusterClock
 from scoring_operator.connection import Access, Connection
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound
 from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope
@@ -37,18 +38,28 @@ class Cluster:
 
     @classmethod
     async def connect(
-        cls, log_in: Callable[[], Access], scope: Scope, check_may_write: Callable[[], None] | None = None
+        cls,
+        log_in: Callable[[], Access],
+        scope: Scope,
+        clock: ClusterClock,
+        check_may_write: Callable[[], None] | None = None,
     ) -> "Cluster":
         """Connect by the access that `log_in` finds; raises ClusterError when it finds none.
 
         scope: what of the cluster is listed and watched.
+        clock: what is told the API server's time, and tells it.
         check_may_write: called just before a write is sent; what it raises keeps the write from being sent.
         """
-        return cls(Connection(log_in, [] if check_may_write is None else [build_fence(check_may_write)]), scope)
+        hooks = [] if check_may_write is None else [build_fence(check_may_write)]
+        return cls(Connection(log_in, clock, hooks), scope)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._connection.close()
+
+    def now(self) -> datetime.datetime:
+        """Return the time: the API server's, where this machine's is another."""
+        return self._connection.clock.now()
 
     async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
         """Return those of the kinds that the API server serves now."""
@@ -150,7 +161,7 @@ class Cluster:
     async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:
         """Record an event about an object; `event_type` is Normal or Warning."""
         metadata = body["metadata"]
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.name,

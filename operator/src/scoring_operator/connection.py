@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 
 from scoring_operator.api import Manifest, shorten
+from scoring_operator.clock import ClusterClock, read_steady_seconds
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -60,8 +61,11 @@ class Access:
 class Connection:
     """Requests to one API server. Access is found anew when it is refused: a service account's token is replaced every hour."""
 
-    def __init__(self, log_in: Callable[[], Access], hooks: Sequence[aiohttp.TraceConfig] = ()) -> None:
-        """Take what finds the access, which may raise ClusterError, and hooks into each request."""
+    def __init__(
+        self, log_in: Callable[[], Access], clock: ClusterClock, hooks: Sequence[aiohttp.TraceConfig] = ()
+    ) -> None:
+        """Take what finds the access, which may raise ClusterError, the clock that answers set, and hooks into each request."""
+        self.clock = clock
         self._log_in = log_in
         self._access = log_in()
         self._session = aiohttp.ClientSession(
@@ -128,6 +132,7 @@ class Connection:
         self, method: str, path: str, body: Manifest | None, headers: Mapping[str, str], parameters: Mapping[str, str]
     ) -> tuple[int, bytes, float | None]:
         """Return an answer's status and body, and after how many seconds to ask again, if the API server is too busy."""
+        asked_at_seconds = read_steady_seconds()
         try:
             async with self._session.request(
                 method,
@@ -137,6 +142,7 @@ class Connection:
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
                 **self._describe_access({"Content-Type": JSON, **headers} if body is not None else headers),
             ) as response:
+                self.clock.note(response.headers.get("Date"), asked_at_seconds)
                 return response.status, await response.read(), read_wait_seconds(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(f"{method} {path}: no answer: {error or type(error).__name__}") from error

@@ -9,12 +9,12 @@ import datetime
 import logging
 import random
 import socket
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from scoring_operator.api import Manifest
+from scoring_operator.clock import read_steady_seconds
 from scoring_operator.errors import ClusterError, Conflict, NotFound, NotLeading
 from scoring_operator.kinds import LEASE, Kind
 from scoring_operator.settings import Settings
@@ -43,15 +43,10 @@ class LeaseStore(Protocol):
         """Replace an object and return it; raises Conflict or NotFound."""
 
 
-def read_clock() -> float:
-    """Return seconds of a clock that is never set, and that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Term:
     """The time for which this process may write, by its own clock."""
 
-    def __init__(self, seconds: float, clock: Clock = read_clock) -> None:
+    def __init__(self, seconds: float, clock: Clock = read_steady_seconds) -> None:
         self._seconds = seconds
         self._clock = clock
         self._renewed_at: float | None = None
@@ -114,7 +109,7 @@ class Election:
         leases: LeaseStore,
         settings: Settings,
         work: Callable[[], Coroutine[Any, Any, None]],
-        clock: Clock = read_clock,
+        clock: Clock = read_steady_seconds,
     ) -> None:
         """Take the coroutine function that does the leader's work until it is cancelled."""
         self.identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"

@@ -4,7 +4,6 @@ Level-triggered: it looks at what is wished and what there is, and writes only w
 """
 
 import contextlib
-import datetime
 import logging
 import time
 from collections.abc import Callable
@@ -180,7 +179,7 @@ class Reconciler:
             scaled_object=self._store.get(SCALED_OBJECT, key.namespace, key.name),
             autoscaler=self._store.get(AUTOSCALER, key.namespace, name),
         )
-        return judge_scaling(autoscalers, datetime.datetime.now(datetime.UTC))
+        return judge_scaling(autoscalers, self._cluster.now())
 
     async def _report(self, observation: Observation) -> None:
         """Write the status when it differs, and an event when a condition has turned.
@@ -188,7 +187,7 @@ class Reconciler:
         Raises Conflict when the model is another version meanwhile: a new round looks at that, since a change of metadata alone is no cause for one.
         """
         body = observation.model
-        status = build_status(observation, datetime.datetime.now(datetime.UTC))
+        status = build_status(observation, self._cluster.now())
         before = body.get("status", {})
         if status == before:
             return

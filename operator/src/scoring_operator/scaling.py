@@ -57,7 +57,7 @@ def judge_scaling(autoscalers: Autoscalers, now: datetime.datetime) -> ScalingVe
     if failing is None:
         return ScalingVerdict()
     condition, problem = failing
-    # Never longer than the grace, whatever the clocks of two machines say.
+    # Looked at again within the grace, even if the clocks of the control plane's own machines are apart.
     left = min(GRACE_SECONDS - measure_age_seconds(condition, now), GRACE_SECONDS)
     return ScalingVerdict(problem) if left <= 0 else ScalingVerdict(again_seconds=left)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
+from scoring_operator.clock import ClusterClock
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
@@ -61,6 +62,7 @@ class Work:
         self._scope = scope
         self._log_in = log_in
         self._store = Store()
+        self._clock = ClusterClock()
         self._cluster: Cluster | None = None
         self._leases: Cluster | None = None
         self._watches: Watches | None = None
@@ -78,11 +80,11 @@ class Work:
         """
         if self._settings.leader_election and self._leases is None:
             # A connection of its own: a renewal never waits behind the work, and is the one write that a follower may make.
-            self._leases = await Cluster.connect(self._log_in, self._scope)
+            self._leases = await Cluster.connect(self._log_in, self._scope, self._clock)
             self._election = Election(self._leases, self._settings, self._lead)
         if self._cluster is None:
             check_may_write = self._election.term.check if self._election else None
-            self._cluster = await Cluster.connect(self._log_in, self._scope, check_may_write)
+            self._cluster = await Cluster.connect(self._log_in, self._scope, self._clock, check_may_write)
         if self._watches is None:
             self._watches = Watches(self._cluster, self._store, self._scope, self.observe)
         await self.discover()

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, MODELS, find_path
+from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, find_path
 from benchmarks.operator.load import name_models, render_orphans
 from benchmarks.operator.models import find_percentile
 from benchmarks.operator.observations import is_ready
+from benchmarks.operator.ours import MODELS
 from benchmarks.operator.tables import draw_times, render_tables
 from scoring_operator.settings import Settings
 
@@ -15,7 +16,7 @@ def make_result(models: int, floor: dict[str, Any] | None) -> dict[str, Any]:
     rounds = [
         {
             "floor": floor or {},
-            "at_once": {"children_seconds": seconds, "ready_seconds": seconds + 1, "cpu_ms_per_model": cpu},
+            "ours": {"children_seconds": seconds, "ready_seconds": seconds + 1, "cpu_ms_per_model": cpu},
         }
         for seconds in (12.0, 11.0, 19.0)
     ]

@@ -1,6 +1,7 @@
 """Requests and watches against a server on the loopback that plays the API server."""
 
 import asyncio
+import datetime
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 import pytest
 from aiohttp import web
 
+from scoring_operator.clock import ClusterClock
 from scoring_operator.connection import Access, Connection, translate
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound, Rejected
 from web_servers import Handle, serve
@@ -22,7 +24,7 @@ async def connect(handle: Handle, tokens: list[str] | None = None) -> AsyncItera
         def log_in() -> Access:
             return Access(url, ssl.create_default_context(), {"Authorization": next(waiting)})
 
-        connection = Connection(log_in)
+        connection = Connection(log_in, ClusterClock())
         try:
             yield connection
         finally:
@@ -43,6 +45,19 @@ def test_request_carries_body_type_and_parameters() -> None:
         assert answer == {"told": ["PATCH", "/apis/x", parameters, "application/merge-patch+json", {"a": "ä"}]}
 
     asyncio.run(ask())
+
+
+def test_time_is_the_servers_when_this_machines_is_another() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        del request
+        return web.json_response({}, headers={"Date": "Sun, 01 Jan 2040 12:00:00 GMT"})
+
+    async def ask() -> datetime.datetime:
+        async with connect(handle) as connection:
+            await connection.request("GET", "/")
+            return connection.clock.now()
+
+    assert asyncio.run(ask()).strftime("%Y-%m-%d %H:%M") == "2040-01-01 12:00"
 
 
 def test_access_is_found_anew_once_it_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from scoring_operator.api import Manifest
+from scoring_operator.clock import ClusterClock
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError, NotLeading
@@ -35,7 +36,7 @@ async def open_fenced(check_may_write: Callable[[], None]) -> AsyncIterator[tupl
 
     async with serve(answer) as url:
         access = Access(url, ssl.create_default_context())
-        cluster = await Cluster.connect(lambda: access, Scope(), check_may_write)
+        cluster = await Cluster.connect(lambda: access, Scope(), ClusterClock(), check_may_write)
         try:
             yield cluster, arrived
         finally:

@@ -1,6 +1,7 @@
 """What a round does when a model has changed under it."""
 
 import asyncio
+import datetime
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -21,6 +22,10 @@ class ReluctantCluster:
     def __init__(self, error: Exception) -> None:
         self._error = error
         self.events: list[str] = []
+
+    def now(self) -> datetime.datetime:
+        """Return any time."""
+        return datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
 
     async def post_event(self, body: Manifest, event_type: str, reason: str, message: str) -> None:
         """Take note of an event."""

@@ -44,7 +44,7 @@ def test_metrics_that_are_only_late_are_looked_at_again() -> None:
     assert (verdict.problem, verdict.again_seconds) == (None, 40.0)
 
 
-def test_clock_that_is_an_hour_behind_delays_nothing_beyond_the_grace() -> None:
+def test_condition_from_the_future_is_looked_at_again_within_the_grace() -> None:
     late = judge_scaling(Autoscalers(autoscaler=build_autoscaler("FailedGetPodsMetric", "2026-11-26T13:00:00Z")), NOW)
     assert (late.problem, late.again_seconds) == (None, 60.0)
 
