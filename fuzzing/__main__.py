@@ -39,7 +39,8 @@ def _make_models(folder: Path) -> dict[str, str]:
 def _fuzz_target(name: str, seconds: int) -> Outcome:
     command = [sys.executable, "-m", "fuzzing.guided", name, str(seconds), str(KEPT / "corpora" / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Outcome(done.returncode, done.stdout + done.stderr)
+    # What Python says of a failure is on standard output, what libFuzzer says of its work on standard error.
+    return Outcome(done.returncode, f"{done.stderr}\nexit status {done.returncode}\n{done.stdout}")
 
 
 def _tell(name: str, outcome: Outcome) -> bool:
