@@ -47,7 +47,7 @@ RECIPES = {
     "operator": Recipe("Dockerfile.operator", {}),
     **{
         f"runtime-{variant}": Recipe("Dockerfile.runtime", {"VARIANT": variant})
-        for variant in ("sklearn", "torch", "tensorflow", "onnx", "mlflow")
+        for variant in ("sklearn", "torch", "tensorflow", "onnx", "mlflow", "fetch")
     },
 }
 BASE = "base"

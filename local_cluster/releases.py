@@ -123,6 +123,22 @@ PROMETHEUS = Release(
     member="prometheus-3.15.1.linux-{arch}/prometheus",
     tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
 )
+VERSITYGW = Release(
+    "versitygw",
+    "v1.8.0",
+    {"versitygw": "github.com/versity/versitygw/cmd/versitygw"},
+)
+"""An S3 server. Part of no cluster: tests of artifacts run it."""
+
+FAKE_GCS_SERVER = Release(
+    "fake-gcs-server",
+    "v1.56.1",
+    {"fake-gcs-server": "github.com/fsouza/fake-gcs-server"},
+    "https://github.com/fsouza/fake-gcs-server/releases/download/{version}/fake-gcs-server_1.56.1_linux_{arch}.tar.gz",
+    member="{name}",
+)
+"""A server with Google Cloud Storage's API. Part of no cluster: tests of artifacts run it."""
+
 TRAEFIK = Release(
     "traefik",
     "v3.6.12",
@@ -143,7 +159,21 @@ REGISTRY = Release(
 )
 """An image registry. Part of no cluster: tests that need one run it beside theirs."""
 
-RELEASES = (KUBERNETES, ETCD, KWOK, METRICS_SERVER, HELM, KEDA, KARPENTER, PROMETHEUS, TRAEFIK, KSERVE, REGISTRY)
+RELEASES = (
+    KUBERNETES,
+    ETCD,
+    KWOK,
+    METRICS_SERVER,
+    HELM,
+    KEDA,
+    KARPENTER,
+    PROMETHEUS,
+    TRAEFIK,
+    KSERVE,
+    REGISTRY,
+    VERSITYGW,
+    FAKE_GCS_SERVER,
+)
 
 CONTROL_PLANE_PROGRAMS = (
     "etcd",

@@ -10,7 +10,7 @@ from typing import Any
 
 from local_cluster import addresses
 from local_cluster.certificates import ensure_kubeconfig
-from local_cluster.control_plane import apply_definitions, kubectl
+from local_cluster.control_plane import apply_definitions, bind_cluster_role, kubectl
 from local_cluster.daemons import Daemon
 from local_cluster.definitions import read_definitions
 from local_cluster.downloads import answers_ok
@@ -52,6 +52,7 @@ def install_traefik(cluster: Cluster, ports: dict[str, int]) -> None:
     del ports
     apply_definitions(cluster, read_definitions("gateway-api"))
     kubectl(cluster, "apply", "--filename", "-", text_input=json.dumps(render_objects()))
+    bind_cluster_role(cluster, NAME, NAME)
     write_whole(_folder(cluster) / "middlewares.yaml", json.dumps(render_middlewares()))
 
 
@@ -68,6 +69,7 @@ def traefik_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
         f"--entryPoints.traefik.address={health}",
         "--ping=true",
         f"--providers.kubernetesIngress.ingressClass={NAME}",
+        "--providers.kubernetesIngress.allowEmptyServices=true",  # As its chart has it: 503 without replicas, not 404.
         f"--providers.kubernetesIngress.ingressEndpoint.ip={addresses.LOOPBACK}",
         "--providers.kubernetesGateway=true",
         f"--providers.kubernetesGateway.statusAddress.ip={addresses.LOOPBACK}",
@@ -81,7 +83,6 @@ def traefik_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
 
 def render_objects() -> dict[str, Any]:
     """The classes by which an Ingress or Gateway asks for Traefik, and what it may do."""
-    group = "rbac.authorization.k8s.io"
     bodies: list[dict[str, Any]] = [
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -93,13 +94,7 @@ def render_objects() -> dict[str, Any]:
             "kind": "GatewayClass",
             "spec": {"controllerName": "traefik.io/gateway-controller"},
         },
-        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "rules": RULES},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": NAME},
-            "subjects": [{"apiGroup": group, "kind": "User", "name": NAME}],
-        },
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": RULES},
     ]
     return {"apiVersion": "v1", "kind": "List", "items": [{**body, "metadata": {"name": NAME}} for body in bodies]}
 

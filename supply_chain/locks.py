@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "build" / "audit" / "bin"
 """Where `make build/audit/installed` puts pip-audit and cyclonedx-py."""
 
-VARIANTS = ("sklearn", "onnx", "torch", "tensorflow", "mlflow")
+VARIANTS = ("sklearn", "onnx", "torch", "tensorflow", "mlflow", "fetch")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
 

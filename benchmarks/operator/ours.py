@@ -69,7 +69,7 @@ def build_model(name: str) -> Manifest:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "model": {
-                "uri": f"https://models.example.com/{name}.tar",
+                "uri": f"file:///models/{name}.tar",
                 "format": "sklearn",
                 "digest": f"sha256:{'0' * 64}",
             },

@@ -10,6 +10,7 @@ NAMESPACE = "scoring-system"
 RELEASE = "scoring-operator"
 CHART = ROOT / "charts" / "scoring-operator"
 RUNTIME_PREFIX = "runtime-"
+FETCH = "fetch"
 
 
 def install_operator(cluster: Cluster, formats: Sequence[str]) -> dict[str, str]:
@@ -17,7 +18,8 @@ def install_operator(cluster: Cluster, formats: Sequence[str]) -> dict[str, str]
 
     formats: the model formats whose runtime images are wanted, such as sklearn and torch.
     """
-    images = cluster.load_images(["operator", *(f"{RUNTIME_PREFIX}{name}" for name in formats)])
+    names = (*formats, *(() if FETCH in formats else (FETCH,)))
+    images = cluster.load_images(["operator", *(f"{RUNTIME_PREFIX}{name}" for name in names)])
     with step("operator installed by the Helm chart"):
         # Helm installs CRDs but never upgrades them.
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))

@@ -1,5 +1,6 @@
-"""Artifacts from inside the image and over https; those from a claim are in the other tests."""
+"""Artifacts from inside the image and over https, fetched by a container of its own; those from a claim are in the other tests."""
 
+import base64
 import json
 import shutil
 import ssl
@@ -14,6 +15,7 @@ import pytest
 
 from artifacts import Artifacts
 from endpoints import ask
+from kubectl import Manifest
 from local_clusters import run_local_cluster
 from scoring_models import ScoringModels
 
@@ -23,7 +25,6 @@ ARG BASE_IMAGE
 ARG RUNTIME_IMAGE
 FROM ${RUNTIME_IMAGE}
 COPY javascript-faq.tar /models/javascript-faq.tar
-COPY ca.crt /models/ca.crt
 """
 
 
@@ -44,7 +45,7 @@ def folder(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def image(folder: Path, images: dict[str, str]) -> str:
-    """Return an image of the runtime with the archive and the server's certificate inside."""
+    """Return an image of the runtime with the archive inside."""
     (folder / "Dockerfile").write_text(DOCKERFILE)
     arguments = ["--dockerfile", str(folder / "Dockerfile"), "--tag", "localhost/scoring-e2e-derived"]
     more = ["--build-arg", f"RUNTIME_IMAGE={images['runtime-sklearn']}", "--output", "json"]
@@ -76,29 +77,79 @@ def test_artifact_inside_the_image_is_served(models: ScoringModels, artifacts: A
     models.kubectl("delete", "scoringmodel", "inside")
 
 
+@pytest.fixture(scope="module")
+def credentials(models: ScoringModels, folder: Path) -> dict[str, str]:
+    """Return credentials that make the server be trusted."""
+    models.kubectl("create", "secret", "generic", "trust", f"--from-file=ca.crt={folder / 'ca.crt'}")
+    return {"secretName": "trust"}
+
+
+def sign(folder: Path) -> str:
+    """Put a signature beside the archive, as docs/artifacts.md says; return the public key."""
+    key, public, raw = folder / "signing.pem", folder / "signing.pub", folder / "raw.sig"
+    archive = folder / "javascript-faq.tar"
+    commands: list[list[str | Path]] = [
+        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
+        ["openssl", "ec", "-in", key, "-pubout", "-out", public],
+        ["openssl", "dgst", "-sha256", "-sign", key, "-out", raw, archive],
+    ]
+    for command in commands:
+        subprocess.run(command, check=True, capture_output=True)
+    (folder / "javascript-faq.tar.sig").write_bytes(base64.b64encode(raw.read_bytes()))
+    return public.read_text()
+
+
 def test_artifact_over_https_is_served_and_a_missing_one_is_told(
-    models: ScoringModels, artifacts: Artifacts, image: str, server: str
+    models: ScoringModels, artifacts: Artifacts, server: str, credentials: dict[str, str]
 ) -> None:
-    runtime = {"image": image, "env": [{"name": "SSL_CERT_FILE", "value": "/models/ca.crt"}]}
-    model = {"uri": f"{server}/javascript-faq.tar", "digest": artifacts.faq_digest, "format": "sklearn"}
-    models.apply("fetched", model=model, hardwareClass="e2e-small", runtime=runtime)
+    model: Manifest = {"uri": f"{server}/javascript-faq.tar", "digest": artifacts.faq_digest, "format": "sklearn"}
+    model["credentials"] = credentials
+    models.apply("fetched", model=model, hardwareClass="e2e-small")
     models.wait_until_ready("fetched", timeout_seconds=180)
     assert ask(models.kubectl, "fetched", QUESTION)
-    models.apply(
-        "fetched",
-        model={**model, "uri": f"{server}/nowhere.tar?signature=secret"},
-        hardwareClass="e2e-small",
-        runtime=runtime,
-    )
+    missing = {**model, "uri": f"{server}/nowhere.tar?signature=secret"}
+    models.apply("fetched", model=missing, hardwareClass="e2e-small")
     message = models.wait_for_reason("ArtifactNotFound", "fetched", timeout_seconds=120)["message"]
     assert message == f"Nothing at {server}/nowhere.tar: the server answered 404. Correct spec.model.uri."
     assert ask(models.kubectl, "fetched", QUESTION), "the generation before goes on answering"
     models.kubectl("delete", "scoringmodel", "fetched")
 
 
-def test_server_that_is_not_trusted_is_told_and_not_stalled(models: ScoringModels, image: str, server: str) -> None:
+def test_signed_artifact_is_served_and_one_of_another_key_is_not(
+    models: ScoringModels, folder: Path, server: str, credentials: dict[str, str]
+) -> None:
+    model: Manifest = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn", "credentials": credentials}
+    old = sign(folder)
+    models.apply("signed", model={**model, "signature": {"publicKey": old}}, hardwareClass="e2e-small")
+    models.wait_until_ready("signed", timeout_seconds=180)
+    models.kubectl("delete", "scoringmodel", "signed", "--wait")
+    sign(folder)
+    models.apply("signed", model={**model, "signature": {"publicKey": old}}, hardwareClass="e2e-small")
+    message = models.wait_for_reason("SignatureInvalid", "signed", timeout_seconds=120)["message"]
+    assert message.startswith("The artifact's signature is not one by the key of spec.model.signature.")
+    conditions = models.kubectl.get("scoringmodel", "signed")["status"]["conditions"]
+    assert [condition["type"] for condition in conditions] == ["Ready", "Stalled"]
+    models.kubectl("delete", "scoringmodel", "signed")
+
+
+def test_secret_that_is_missing_is_told_and_picked_up_once_it_is_there(
+    models: ScoringModels, folder: Path, server: str
+) -> None:
+    model = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn", "credentials": {"secretName": "later"}}
+    models.apply("late-secret", model=model, hardwareClass="e2e-small")
+    message = models.wait_for_reason("CredentialsMissing", "late-secret", timeout_seconds=120)["message"]
+    assert message == (
+        "The Secret later does not exist or is empty: create it with token, or username and password, or correct "
+        "spec.model.credentials."
+    )
+    models.kubectl("create", "secret", "generic", "later", f"--from-file=ca.crt={folder / 'ca.crt'}")
+    models.wait_until_ready("late-secret", timeout_seconds=240)
+    models.kubectl("delete", "scoringmodel", "late-secret")
+
+
+def test_server_that_is_not_trusted_is_told_and_not_stalled(models: ScoringModels, server: str) -> None:
     model = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn"}
-    models.apply("distrusted", model=model, hardwareClass="e2e-small", runtime={"image": image})
+    models.apply("distrusted", model=model, hardwareClass="e2e-small")
     message = models.wait_for_reason("FetchFailed", "distrusted", timeout_seconds=180)["message"]
     assert "could not be fetched" in message
     conditions = models.kubectl.get("scoringmodel", "distrusted")["status"]["conditions"]

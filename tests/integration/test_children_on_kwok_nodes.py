@@ -39,6 +39,20 @@ def test_pods_run_as_the_default_account_unless_the_model_asks_for_its_own(model
     wait_for(lambda: read_account(models) == "faq", "the pod to run as it")
 
 
+def test_init_container_comes_with_an_artifact_that_is_fetched_and_goes_with_it(models: ScoringModels) -> None:
+    source = {"uri": "s3://models/faq/", "format": "sklearn", "credentials": {"secretName": "s3"}, "sizeLimit": "1Gi"}
+    models.apply(model=source)
+    models.wait_until_ready()
+    pod = (find_spec(models, "deployment") or {})["template"]["spec"]
+    assert [container["name"] for container in pod["initContainers"]] == ["fetch"]
+    assert {volume["name"] for volume in pod["volumes"]} == {"work", "tmp", "credentials"}
+    models.apply(model={"uri": "file:///models/faq", "format": "sklearn"})
+    models.wait_until_ready()
+    pod = (find_spec(models, "deployment") or {})["template"]["spec"]
+    assert "initContainers" not in pod
+    assert {volume["name"] for volume in pod["volumes"]} == {"work", "tmp"}
+
+
 def test_account_that_the_model_names_takes_the_place_of_its_own(models: ScoringModels) -> None:
     models.apply(runtime={"serviceAccount": {}})
     models.wait_until_ready()

@@ -44,8 +44,11 @@ def served(kubectl: Kubectl, operator: OperatorProcess, tmp_path: Path) -> Itera
 def test_models_of_named_namespaces_are_served_and_no_others(served: Served) -> None:
     ours, others = served
     others.apply("ignored")
-    ours.apply(autoscaling={"maxReplicas": 3})
+    ours.apply(autoscaling={"maxReplicas": 3}, endpoint={"host": "served.example.com", "ingressClassName": "none"})
     ours.wait_until_ready()
+    route = wait_for(lambda: ours.find_condition("RouteReady"), "the condition of the route")
+    assert route["reason"] == "IngressClassNotFound"
+    assert ours.kubectl.find("ingress", "faq") is not None
     ours.kubectl("delete", "deployment", "faq")
     wait_for(lambda: ours.kubectl.find("deployment", "faq"), "the Deployment again")
     ours.wait_until_ready()

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from kubectl import Kubectl, Manifest
-from local_clusters import run_local_cluster
+from kubectl import Kubectl, KubectlError, Manifest
+from local_clusters import ROOT, run_local_cluster
 from operator_processes import OperatorProcess, count_writes, wait_until_quiet
 from scoring_models import ScoringModels, open_namespace
 from waiting import wait_for
@@ -244,6 +245,39 @@ def test_model_changes_from_ingress_to_gateway_and_back_without_having_both(mode
     for endpoint, wished in kinds:
         models.apply(endpoint={"host": host, **endpoint})
         wait_for(lambda wished=wished: list_routes() == wished, f"{wished} alone")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+
+
+@pytest.fixture
+def hosts_policy(kubectl: Kubectl, models: ScoringModels) -> Iterator[None]:
+    """Apply the sample's policy to the models' namespace alone."""
+    policy, binding = yaml.safe_load_all((ROOT / "samples" / "platform" / "hosts-policy.yaml").read_text())
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": models.kubectl.namespace}}
+    kubectl.apply(policy, {**binding, "spec": {**binding["spec"], "matchResources": {"namespaceSelector": selector}}})
+    yield
+    kubectl("delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", "scoring-hosts")
+
+
+@pytest.mark.usefixtures("hosts_policy")
+def test_sample_policy_keeps_a_namespace_to_its_own_hosts(models: ScoringModels) -> None:
+    own = f"faq.{models.kubectl.namespace}.models.example.com"
+
+    def is_refused() -> bool:
+        other = yaml.safe_dump(models.build(endpoint={"host": "faq.other.models.example.com"}))
+        try:
+            models.kubectl("create", "--dry-run=server", "-f", "-", stdin=other)
+        except KubectlError as error:
+            return f"spec.endpoint.host must end with .{models.kubectl.namespace}.models.example.com" in str(error)
+        return False
+
+    wait_for(is_refused, "the policy to be in force")
+    models.apply("own", endpoint={"host": own})
+    models.apply("without", endpoint={})
+
+
+@pytest.mark.usefixtures("gateway_api")
+def test_sample_gateway_is_accepted(models: ScoringModels) -> None:
+    body = yaml.safe_load((ROOT / "samples" / "platform" / "gateway.yaml").read_text())
+    models.kubectl.apply({**body, "metadata": {**body["metadata"], "namespace": models.kubectl.namespace}})
 
 
 @pytest.mark.usefixtures("gateway_api")

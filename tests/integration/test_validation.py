@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from hostile_specs import MODEL_SPECS, PUBLIC_KEY
 from kubectl import Kubectl, KubectlError
 from local_clusters import ROOT
 from scoring_models import ScoringModels, open_namespace
 
+SIGNATURE = {"publicKey": PUBLIC_KEY}
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -48,9 +50,37 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ({"model": {}}, "spec.model.uri: Required value"),
         (
             {"model": {"uri": "ftp://host/model.tar"}},
-            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path or https://host/path',
+            'spec.model.uri: Invalid value: "ftp://host/model.tar": uri must be file:///path (inside the image), pvc://claim/path, ',
         ),
         ({"model": {"uri": "https://me:secret@host/model.tar"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "oci://me:secret@host/faq:1"}}, "uri must not hold a user or a password"),
+        ({"model": {"uri": "oci://host/faq"}}, "oci://registry/repository:tag (or @sha256:digest)"),
+        ({"model": {"uri": "s3://models/faq?versionId=1"}}, "uri must be file:///path (inside the image)"),
+        ({"model": {"uri": "pvc://m/f", "credentials": {"secretName": "s"}}}, "credentials are for artifacts that are"),
+        ({"model": {"uri": "s3://m/f", "credentials": {}}}, "credentials needs secretName, anonymous: true, or both"),
+        (
+            {"model": {"uri": "hf://t/f", "credentials": {"anonymous": True}}},
+            "credentials.anonymous is for s3, gs and abfs",
+        ),
+        ({"model": {"uri": "oci://h/f:1", "endpoint": "https://h"}}, "endpoint is for s3, gs, abfs and hf"),
+        ({"model": {"uri": "s3://m/f", "endpoint": "minio:9000"}}, "endpoint must be an address such as"),
+        (
+            {"model": {"uri": "s3://m/f", "endpoint": "http://minio"}},
+            "an endpoint without TLS is for s3 only, and needs a",
+        ),
+        ({"model": {"uri": "s3://m/f", "sizeLimit": "0"}}, "sizeLimit must be more than 0"),
+        ({"model": {"uri": "s3://m/f", "sizeLimit": "much"}}, "spec.model.sizeLimit in body should match"),
+        ({"model": {"uri": "s3://m/f", "signature": {"publicKey": "MFkw"}}}, "publicKey must be PEM text"),
+        ({"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "value": "n!"}}}, "value must be base64 text"),
+        (
+            {"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "value": "QQ==", "uri": "s3://m/s"}}},
+            "uri and value exclude each other",
+        ),
+        ({"model": {"uri": "file:///m", "signature": SIGNATURE}}, "signature is not for file:// artifacts"),
+        (
+            {"model": {"uri": "s3://m/f", "signature": {**SIGNATURE, "uri": "s3://other/f.sig"}}},
+            "signature.uri must have the scheme and the host, bucket or claim of uri",
+        ),
         ({"model": {"uri": "pvc://models/../other/model.tar"}}, "uri must not hold .. as a path segment"),
         (
             {"model": {"uri": "file:///m.tar", "digest": "sha256:12"}},
@@ -156,6 +186,22 @@ def test_apply_says_what_is_wrong_for_a_name_that_no_service_can_have(models: Sc
 
 def test_apply_accepts_a_pickle_with_its_digest(models: ScoringModels) -> None:
     models.apply("pickled", model={"uri": "https://host/model.pkl?signature=x", "digest": DIGEST})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MODEL_SPECS[1]["model"],
+        {"uri": "gs://models/faq", "credentials": {"anonymous": True}, "sizeLimit": 1024},
+        {"uri": "abfs://models@account.dfs.core.windows.net/faq/", "credentials": {"secretName": "azure"}},
+        {"uri": "hf://team/faq@refs%2Fpr%2F1/onnx", "endpoint": "https://hub.example.com"},
+        {"uri": "oci://registry.example.com:5000/team/faq@" + DIGEST, "signature": {**SIGNATURE, "value": "QQ=="}},
+        {"uri": "pvc://models/faq.tar", "signature": {"publicKey": PUBLIC_KEY * 2, "uri": "pvc://models/faq.sig"}},
+        {"uri": "s3://models/faq", "endpoint": "http://minio:9000", "digest": DIGEST},
+    ],
+)
+def test_apply_accepts_an_artifact_of_each_scheme(models: ScoringModels, model: dict[str, Any]) -> None:
+    models.apply("remote", model=model)
 
 
 def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:

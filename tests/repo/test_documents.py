@@ -6,6 +6,7 @@ Commands stand in fenced blocks marked sh or bash: without a prompt, continued w
 import importlib.util
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from local_clusters import ROOT
 from scoring_operator.settings import Settings as OperatorSettings
+from scoring_runtime.digests import compute_digest
 from scoring_runtime.settings import Settings as RuntimeSettings
 
 REQUIRED = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/runtime-contract.md")]
@@ -114,3 +116,22 @@ def test_runtimes_setting_is_documented(field: str) -> None:
 def test_documented_settings_exist() -> None:
     named = set(re.findall(r"`(SCORING_OPERATOR_[A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
     assert named == {f"SCORING_OPERATOR_{field.upper()}" for field in OperatorSettings.model_fields}
+
+
+def test_documented_command_prints_the_digest_of_a_folder(tmp_path: Path) -> None:
+    """The command of docs/artifacts.md, run as it stands there, on names that are awkward to a shell."""
+    folder = tmp_path / "faq"
+    for name in ("manifest.json", "-rf", "a b/c d.txt", "a-b/x", "a/x", "ä/ß'\"$(id).bin", "empty/.hidden", "Z", "_"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    for document in ("artifacts.md", "scoringmodel.md"):
+        commands = SHELL_BLOCK.findall((ROOT / "docs" / document).read_text())
+        command = next(line for block in commands for line in block.splitlines() if line.startswith("cd faq && echo"))
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == compute_digest(folder)
+    (tmp_path / "faq.tar").write_bytes(b"archive")
+    command = next(line for block in commands for line in block.splitlines() if "sha256sum javascript-faq.tar" in line)
+    (tmp_path / "faq.tar").rename(tmp_path / "javascript-faq.tar")
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == compute_digest(tmp_path / "javascript-faq.tar")

@@ -17,7 +17,7 @@ class CertificateAuthority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("test authority")
+        self._name = _name(f"test authority {x509.random_serial_number():x}"[:64])
         self._certificate = _sign(self._name, self._key, self._name, self._key, x509.BasicConstraints(True, None))
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 Value = Any
 Path = tuple[str | int, ...]
 
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
 MODEL_SPECS: tuple[dict[str, Any], ...] = (
     {
         "model": {
@@ -42,7 +43,13 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
         },
     },
     {
-        "model": {"uri": "pvc://models/faq/"},
+        "model": {
+            "uri": "s3://models/faq/",
+            "credentials": {"secretName": "s3"},
+            "endpoint": "https://minio.example.com:9000",
+            "signature": {"publicKey": PUBLIC_KEY, "value": "MEUCIQ=="},
+            "sizeLimit": "2Gi",
+        },
         "autoscaling": {
             "minReplicas": 1,
             "maxReplicas": 3,

@@ -18,7 +18,7 @@ from kubectl import Kubectl
 from scoring_operator.kinds import CHILDREN, HARDWARE_CLASS, SCORING_MODEL
 from waiting import wait_for
 
-RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:test", "torch": "localhost/runtime-torch:test"}'
+RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:test", "torch": "localhost/runtime-torch:test", "fetch": "localhost/runtime-fetch:test"}'
 REQUESTS = "apiserver_request_total{"
 OPERATOR_WRITES = {
     *((kind.plural, "", verb) for kind in CHILDREN for verb in ("APPLY", "DELETE")),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
 from scoring_operator.image_pulls import explain_pull
-from scoring_operator.kinds import HASH_ANNOTATION
+from scoring_operator.kinds import FETCH_CONTAINER, HASH_ANNOTATION
 from scoring_operator.redaction import redactor
 
 UNSCHEDULABLE = "Unschedulable"
@@ -31,6 +31,12 @@ PERMANENT_CODES = {
     "ArtifactCorrupt",
     "DigestMismatch",
     "DigestRequired",
+    "AccessDenied",
+    "CredentialsMissing",
+    "ArtifactTooLarge",
+    "DriverNotInstalled",
+    "SignatureMissing",
+    "SignatureInvalid",
     "UnknownFormat",
     "ManifestInvalid",
     "ModelInvalid",
@@ -60,6 +66,9 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
         return problem
     if problem is not None:
         return ModelProblem(problem.reason, problem.message, stalled=True)
+    if any(map(is_being_fetched_for, select_newest(deployment, pods))):
+        message = "The artifact is still being fetched, for more than 10 minutes now; the log of the container fetch tells how."
+        return ModelProblem(PROGRESS_DEADLINE_EXCEEDED, message, stalled=False)
     return ModelProblem(
         PROGRESS_DEADLINE_EXCEEDED, "The replicas did not become ready in time; see the pods' logs and events."
     )
@@ -139,9 +148,8 @@ def look_at_waiting(pod: Manifest) -> ModelProblem | None:
         waiting = status.get("state", {}).get("waiting", {})
         reason, detail = waiting.get("reason"), shorten(waiting.get("message", ""))
         if reason == IMAGE_NAME_INVALID:
-            return ModelProblem(
-                IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct spec.runtime.image."
-            )
+            remedy = "runtimeImages.fetch of the operator's chart" if is_fetching(status) else "spec.runtime.image"
+            return ModelProblem(IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct {remedy}.")
         if reason in IMAGE_WAITING:
             secrets = [str(secret.get("name")) for secret in pod["spec"].get("imagePullSecrets") or []]
             return ModelProblem(
@@ -158,7 +166,7 @@ def look_at_end(pod: Manifest) -> ModelProblem | None:
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
         is_looping = status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
         if ended and (is_looping or ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
-            return describe_end(pod, ended)
+            return describe_end(pod, status, ended)
     return None
 
 
@@ -173,7 +181,7 @@ def look_at_eviction(pod: Manifest) -> ModelProblem | None:
     )
 
 
-def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
+def describe_end(pod: Manifest, status: Manifest, ended: Manifest) -> ModelProblem:
     """Return the problem that a container's end stands for: out of memory, the runtime's own words, or a plain failure."""
     if ended.get("reason") == "OOMKilled":
         limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "none")
@@ -184,7 +192,11 @@ def describe_end(pod: Manifest, ended: Manifest) -> ModelProblem:
         code, message = said
         return ModelProblem(code, shorten(message), stalled=code in PERMANENT_CODES)
     lines = shorten(ended.get("message", "").strip()) or "it left no message"
-    message = f"The runtime ended with exit code {ended.get('exitCode')}: {lines}. See `kubectl logs --previous {pod['metadata']['name']}`."
+    subject, where = ("Fetching", f" --container {FETCH_CONTAINER}") if is_fetching(status) else ("The runtime", "")
+    message = (
+        f"{subject} ended with exit code {ended.get('exitCode')}: {lines}. "
+        f"See `kubectl logs --previous {pod['metadata']['name']}{where}`."
+    )
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
 
 
@@ -211,6 +223,16 @@ def find_containers(pod: Manifest) -> Iterator[Manifest]:
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses") or []
     yield from status.get("containerStatuses") or []
+
+
+def is_being_fetched_for(pod: Manifest) -> bool:
+    """Tell whether a pod's artifact is on its way: a large one may take longer than a Deployment waits."""
+    return any(is_fetching(status) and "running" in status.get("state", {}) for status in find_containers(pod))
+
+
+def is_fetching(status: Manifest) -> bool:
+    """Tell whether a container's status is that of the one that fetches the artifact."""
+    return status.get("name") == FETCH_CONTAINER
 
 
 def find_requests(pod: Manifest) -> dict[str, str]:

@@ -11,6 +11,8 @@ MANAGER = "scoring-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MODEL_LABEL = f"{GROUP}/model"
 HASH_ANNOTATION = f"{GROUP}/rendered-hash"
+FETCH_CONTAINER = "fetch"
+"""Name of the init container that fetches the artifact."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,34 @@
-"""Entry point of the serving runtime: settings, logs, server."""
+"""Entry point of the runtime: serves the model; `fetch` only fetches it, `digest PATH` tells an artifact's digest."""
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from scoring_runtime.errors import LoadError
 from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.output import capture_output
-from scoring_runtime.server import serve
-from scoring_runtime.settings import PREFIX, read_settings, read_termination_log
+from scoring_runtime.settings import PREFIX, Settings, read_settings, read_termination_log
 from scoring_runtime.termination import report_failure
 from scoring_runtime.uris import parse_uri
 
+USAGE = "usage: python -m scoring_runtime [fetch | digest PATH]"
+
 
 def main() -> None:
-    """Serve the model named by the environment. Exits with 0 after SIGTERM, with 1 when it cannot serve."""
+    """Do what the arguments ask for. Exits with 0 after SIGTERM, with 1 when it cannot serve or fetch."""
+    match sys.argv[1:]:
+        case []:
+            _run(_serve)
+        case ["fetch"]:
+            _run(_fetch)
+        case ["digest", path]:
+            _print_digest(path)
+        case _:
+            sys.exit(USAGE)
+
+
+def _run(work: Callable[[Settings], None]) -> None:
     configure_logging("info")
     capture_output()
     configure_redaction((), os.environ.get(f"{PREFIX}MODEL_URI"))
@@ -22,10 +37,31 @@ def main() -> None:
         configure_redaction(settings.redact_patterns, None)
         parse_uri(settings.model_uri)
         configure_logging(settings.log_level)
-        serve(settings)
+        work(settings)
     except LoadError as error:
         report_failure(read_termination_log(os.environ), error)
         sys.exit(1)
+
+
+def _serve(settings: Settings) -> None:
+    from scoring_runtime.server import serve  # noqa: PLC0415  # not there, and not needed, where only is fetched
+
+    serve(settings)
+
+
+def _fetch(settings: Settings) -> None:
+    from scoring_runtime.fetching import fetch  # noqa: PLC0415
+
+    fetch(settings)
+
+
+def _print_digest(path: str) -> None:
+    from scoring_runtime.digests import compute_digest  # noqa: PLC0415
+
+    try:
+        print(compute_digest(Path(path)))  # noqa: T201  # what the command is for
+    except (LoadError, OSError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

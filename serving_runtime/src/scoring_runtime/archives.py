@@ -14,13 +14,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
-from scoring_runtime.errors import ArtifactCorruptError
+from scoring_runtime.errors import ArtifactCorruptError, ArtifactTooLargeError, LoadError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-SUFFIXES = (*TAR_SUFFIXES, ".zip")
 MAX_ENTRIES = 100_000
 # Weights hardly shrink and text shrinks some ten times, so more than this is an archive made to fill the disk.
 MAX_RATIO = 100
@@ -49,17 +48,21 @@ class _Entry:
     open_content: Callable[[], IO[bytes] | None] | None
 
 
-def is_archive(path: PurePath) -> bool:
-    """Tell by its name whether a file is unpacked."""
-    return path.name.lower().endswith(SUFFIXES)
+def unpack_archive(archive: Path, folder: Path, max_bytes: int | None = None) -> None:
+    """Unpack `archive` into the empty folder `folder`, to at most `max_bytes` bytes.
 
-
-def unpack_archive(archive: Path, folder: Path) -> None:
-    """Unpack `archive` into the empty folder `folder`. Raises ArtifactCorruptError; errors of the disk stay OSError."""
+    Raises ArtifactCorruptError, ArtifactTooLargeError; errors of the disk stay OSError.
+    """
     limit = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
+    if max_bytes is not None and max_bytes < limit:
+        return _unpack(archive, folder, max_bytes, ArtifactTooLargeError)
+    return _unpack(archive, folder, limit, ArtifactCorruptError)
+
+
+def _unpack(archive: Path, folder: Path, limit: int, refusal: type[LoadError]) -> None:
     try:
         with closing(_read_entries(archive)) as entries:
-            _write_entries(entries, folder, limit)
+            _write_entries(entries, folder, limit, refusal)
     except _DAMAGED as error:
         raise _explain_damage(archive, error) from error
     except OSError as error:
@@ -69,15 +72,16 @@ def unpack_archive(archive: Path, folder: Path) -> None:
         raise _explain_damage(archive, error) from error
 
 
-def _write_entries(entries: Iterator[_Entry], folder: Path, limit_bytes: int) -> None:
+def _write_entries(entries: Iterator[_Entry], folder: Path, limit_bytes: int, refusal: type[LoadError]) -> None:
     total_bytes = 0
     for number, entry in enumerate(entries, start=1):
         total_bytes += entry.size_bytes
         if number > MAX_ENTRIES:
             raise ArtifactCorruptError(f"The artifact holds more than {MAX_ENTRIES} entries: pack fewer files.")
         if total_bytes > limit_bytes:
-            raise ArtifactCorruptError(
-                f"The artifact unpacks to more than {limit_bytes} bytes: give the unpacked files as a folder."
+            raise refusal(
+                f"The artifact unpacks to more than {limit_bytes} bytes: give the unpacked files as a folder, or raise "
+                "spec.model.sizeLimit."
             )
         _write_entry(entry, folder)
 

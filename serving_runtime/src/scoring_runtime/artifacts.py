@@ -1,35 +1,43 @@
-"""Artifacts: find or fetch what the model's URI names, verify its digest, and only then unpack it.
+"""Artifacts: find or fetch what the model's URI names, verify its digest and signature, and only then unpack it.
 
-Sits between loading.py and download.py, archives.py. Files of `file` and `pvc` URIs are used in place: they are read for
-their digest and again to load them, so who can write them meanwhile is trusted as the digest is.
+Sits between loading.py or fetching.py and transfers.py, digests.py, signatures.py, archives.py. Files of `file` and `pvc`
+URIs are used in place: they are read for their digest and again to load them, so who can write them meanwhile is trusted as
+the digest is.
 """
 
 import errno
 import hashlib
-import os
 import shutil
-import stat
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from scoring_runtime.archives import SUFFIXES, is_archive, unpack_archive
+from scoring_runtime.archives import unpack_archive
+from scoring_runtime.credentials import read_credentials
+from scoring_runtime.digests import PREFIX, hash_file, hash_files, render_listing
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
     DigestMismatchError,
     DigestRequiredError,
+    DriverNotInstalledError,
     FetchFailedError,
     ManifestInvalidError,
+    SignatureMissingError,
 )
+from scoring_runtime.records import read_record
+from scoring_runtime.redaction import redactor
 from scoring_runtime.settings import Settings
-from scoring_runtime.uris import ModelUri, parse_uri
+from scoring_runtime.sources import Access, open_source
+from scoring_runtime.transfers import Bounds, fetch_files
+from scoring_runtime.uris import ModelUri, is_archive_name, parse_uri
 
 # Loading one of these can run any code that its author put into it. TensorFlow calls its models programs: their operations
 # read and write files.
 CODE_RUNNING_SUFFIXES = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".pt2", ".ts", ".keras")
 # A folder with one of these is such a model: TensorFlow's SavedModel, MLflow's.
 CODE_RUNNING_MARKERS = ("saved_model.pb", "saved_model.pbtxt", "MLmodel")
+MAX_SIGNATURE_BYTES = 4096
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -42,21 +50,48 @@ class Artifact:
     size_bytes: int
 
 
-def fetch_artifact(settings: Settings) -> Artifact:
-    """Find or fetch the artifact, verify its digest, unpack it.
+@dataclass(frozen=True)
+class _Found:
+    """What was found or fetched, not verified yet: a file (`hashes` has one entry) or a folder."""
 
-    Raises InvalidSettingsError, ArtifactNotFoundError, FetchFailedError, DigestRequiredError, DigestMismatchError,
-    ArtifactCorruptError, ManifestInvalidError (a single file).
+    path: Path
+    hashes: Mapping[str, str]
+
+    @property
+    def signed(self) -> Path | bytes:
+        """What a signature is over: the file, or the folder's listing."""
+        return self.path if self.path.is_file() else render_listing(self.hashes)
+
+    @property
+    def sha256(self) -> str:
+        if self.path.is_file():
+            return next(iter(self.hashes.values()))
+        return hashlib.sha256(render_listing(self.hashes)).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        files = [self.path] if self.path.is_file() else [self.path / name for name in self.hashes]
+        return sum(file.stat().st_size for file in files)
+
+
+def fetch_artifact(settings: Settings) -> Artifact:
+    """Find or fetch the artifact, verify its digest and signature, unpack it; or take what the fetching container has left.
+
+    Raises LoadErrors: InvalidSettingsError, those of sources and transfers.py, DigestRequiredError, DigestMismatchError,
+    SignatureMissingError, SignatureInvalidError, ArtifactCorruptError, ManifestInvalidError (a single file).
     """
     uri = parse_uri(settings.model_uri)
+    if settings.model_fetched:
+        record = read_record(settings.work_dir, str(uri), settings.model_digest)
+        return Artifact(Path(record.path), record.digest, record.bytes)
     require_digest(uri.path, settings.model_digest)
     try:
-        path = _find_path(uri, settings)
-        if path.is_file():
-            _check_archive(path, settings)
-        artifact = _measure_artifact(path)
+        found = _fetch(uri, settings) if uri.is_remote else _find(uri, settings)
+        artifact = Artifact(found.path, PREFIX + found.sha256, found.size_bytes)
         _verify_digest(artifact, settings.model_digest)
-        return _unpack_if_archive(artifact, settings.work_dir)
+        if settings.model_signature_key is not None:
+            _verify_signature(uri, found, settings)
+        return _unpack_if_archive(artifact, settings)
     except OSError as error:
         raise _explain_disk_error(uri, error, settings.work_dir) from error
 
@@ -75,54 +110,55 @@ def _can_run_code(model: PurePath) -> bool:
     return is_marked or model.suffix.lower() in CODE_RUNNING_SUFFIXES
 
 
-def compute_digest(path: Path) -> str:
-    """Return `sha256:<hex>` of a file's bytes, or of a folder's listing as `sha256sum` prints it, sorted by path."""
-    if path.is_file():
-        return f"sha256:{_hash_file(path)}"
-    names = sorted(file.relative_to(path).as_posix() for file in _list_files(path))
-    listing = "".join(f"{_hash_file(path / name)}  {name}\n" for name in names)
-    return f"sha256:{hashlib.sha256(listing.encode('utf-8', 'surrogateescape')).hexdigest()}"
-
-
-def _find_path(uri: ModelUri, settings: Settings) -> Path:
-    if uri.scheme == "https":
-        _check_https(uri, settings)
-        return _fetch_https(uri, settings.work_dir)
+def _find(uri: ModelUri, settings: Settings) -> _Found:
     path = Path(uri.path) if uri.scheme == "file" else settings.volume_dir / uri.path
     if not path.exists():
         raise ArtifactNotFoundError(f"Nothing at {uri} ({path} in the container). Correct spec.model.uri.")
-    return path
+    if path.is_dir():
+        return _Found(path, hash_files(path))
+    _check_archive(path, settings)
+    return _Found(path, {path.name: hash_file(path)})
+
+
+def _fetch(uri: ModelUri, settings: Settings) -> _Found:
+    if uri.scheme == "https":
+        _check_https(uri, settings)
+    folder = _make_empty_folder(settings.work_dir / "fetched")
+    source = open_source(uri, _make_access(uri, settings))
+    bounds = Bounds(settings.model_max_bytes, settings.fetch_timeout_seconds, settings.fetch_connections)
+    files = fetch_files(source, folder, bounds)
+    hashes = hash_files(folder)
+    for file in files:
+        if file.sha256 not in (None, hashes[file.name]):
+            raise ArtifactCorruptError(
+                f"{file.name} of {uri} is not what its server said that it is: its sha256 differs."
+            )
+    if not uri.is_folder or (uri.scheme == "oci" and len(files) == 1 and is_archive_name(files[0].name)):
+        return _Found(folder / files[0].name, hashes)
+    return _Found(folder, hashes)
+
+
+def _make_access(uri: ModelUri, settings: Settings) -> Access:
+    secret, folder = settings.model_secret_name, settings.credentials_dir
+    credentials = read_credentials(uri.scheme, folder, secret, anonymous=settings.model_anonymous)
+    # Should a library quote one of them in an error, no log and no message shows it.
+    redactor.learn(credentials.secrets)
+    return Access(settings.model_endpoint, credentials)
 
 
 def _check_https(uri: ModelUri, settings: Settings) -> None:
-    if uri.text.split("?")[0].endswith("/") or not uri.path.name:
+    if uri.is_folder or not uri.path.name:
         raise ArtifactNotFoundError(f"{uri} is a folder: over https give one file, such as a .tar.gz of the folder.")
     _check_archive(uri.path, settings)
 
 
 def _check_archive(path: PurePath, settings: Settings) -> None:
     """Raise ManifestInvalidError for any other file, before it is fetched and read."""
-    if not is_archive(path):
+    if not is_archive_name(path.name):
         raise ManifestInvalidError(
             f"{settings.model_name} is a single file, which does not say its task: give a folder or archive with a "
             "manifest.json that names task, format and model file."
         )
-
-
-def _fetch_https(uri: ModelUri, work_dir: Path) -> Path:
-    folder = _make_empty_folder(work_dir / "fetched")
-    # Only the suffix of a name from outside is kept.
-    name = uri.path.name.lower()
-    target = folder / ("artifact" + next(suffix for suffix in SUFFIXES if name.endswith(suffix)))
-    from scoring_runtime.download import download_file  # noqa: PLC0415  # its HTTP client costs a quarter second to import
-
-    download_file(uri, target)
-    return target
-
-
-def _measure_artifact(path: Path) -> Artifact:
-    files = [path] if path.is_file() else list(_list_files(path))
-    return Artifact(path, compute_digest(path), sum(file.stat().st_size for file in files))
 
 
 def _verify_digest(artifact: Artifact, expected: str | None) -> None:
@@ -133,11 +169,63 @@ def _verify_digest(artifact: Artifact, expected: str | None) -> None:
         )
 
 
-def _unpack_if_archive(artifact: Artifact, work_dir: Path) -> Artifact:
+def _verify_signature(uri: ModelUri, found: _Found, settings: Settings) -> None:
+    try:
+        # Only here: the package for it is not in every image.
+        from scoring_runtime.signatures import parse_keys, verify_signature  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise DriverNotInstalledError(
+            f"A signature needs the package {error.name!r}, which is not installed here: install scoring-runtime[fetch]."
+        ) from error
+    keys = parse_keys(settings.model_signature_key or "")
+    signature = _find_signature(uri, settings)
+    verify_signature(keys, signature, found.signed, bytes.fromhex(found.sha256))
+
+
+def _find_signature(uri: ModelUri, settings: Settings) -> bytes:
+    """Return the text of the signature: the setting's own, or what lies at its URI, by default the model's with .sig."""
+    if settings.model_signature is not None:
+        return settings.model_signature.encode()
+    signature = replace(parse_uri(settings.model_signature_uri or _add_suffix(settings.model_uri)), is_folder=False)
+    try:
+        if not signature.is_remote:
+            return _read_signature(signature, settings)
+        folder = _make_empty_folder(settings.work_dir / "signature")
+        source = open_source(signature, _make_access(uri, settings))
+        (file,) = fetch_files(source, folder, Bounds(MAX_SIGNATURE_BYTES, settings.fetch_timeout_seconds))
+        return (folder / file.name).read_bytes()
+    except ArtifactNotFoundError as error:
+        raise SignatureMissingError(
+            f"There is no signature at {signature}: put it there, or set spec.model.signature.uri or .value."
+        ) from error
+
+
+def _read_signature(uri: ModelUri, settings: Settings) -> bytes:
+    path = Path(uri.path) if uri.scheme == "file" else settings.volume_dir / uri.path
+    if not path.is_file():
+        raise ArtifactNotFoundError(str(path))
+    with path.open("rb") as file:
+        return file.read(MAX_SIGNATURE_BYTES)
+
+
+def _add_suffix(text: str) -> str:
+    """Return the URI of the signature that belongs to a URI; a query, such as another host's access key, stays."""
+    if text.startswith("oci://") and "@" in text:
+        raise SignatureMissingError(
+            "Beside an oci:// reference by digest no signature can lie: set spec.model.signature.uri or .value."
+        )
+    path, mark, query = text.partition("?")
+    return f"{path.rstrip('/')}.sig{mark}{query}"
+
+
+def _unpack_if_archive(artifact: Artifact, settings: Settings) -> Artifact:
     if not artifact.path.is_file():
         return artifact
-    folder = _make_empty_folder(work_dir / "unpacked")
-    unpack_archive(artifact.path, folder)
+    folder = _make_empty_folder(settings.work_dir / "unpacked")
+    unpack_archive(artifact.path, folder, settings.model_max_bytes - artifact.size_bytes)
+    if artifact.path.is_relative_to(settings.work_dir):
+        # What was fetched and unpacked would take its room twice.
+        artifact.path.unlink()
     return replace(artifact, path=folder)
 
 
@@ -147,29 +235,6 @@ def _make_empty_folder(folder: Path) -> Path:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _list_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder, onerror=_raise):
-        for name in [*folders, *files]:
-            path = Path(parent, name)
-            mode = path.lstat().st_mode
-            if stat.S_ISREG(mode):
-                yield path
-            elif not stat.S_ISDIR(mode):
-                shown = path.relative_to(folder).as_posix()
-                raise ArtifactCorruptError(
-                    f"{shown!r} in the artifact is a link or a device: put files and folders there only."
-                )
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _explain_disk_error(uri: ModelUri, error: OSError, work_dir: Path) -> FetchFailedError:

@@ -3,10 +3,12 @@
 ScoringRuntimeError            code and message; the message says what is wrong and what to do
 ├── LoadError                  the runtime cannot serve: logged, written to the termination message, exit status 1
 │   ├── InvalidSettingsError · ArtifactNotFoundError · ArtifactCorruptError · DigestMismatchError · DigestRequiredError
+│   ├── AccessDeniedError · CredentialsMissingError · ArtifactTooLargeError · DriverNotInstalledError
+│   ├── SignatureMissingError · SignatureInvalidError
 │   ├── UnknownFormatError · ManifestInvalidError · ModelInvalidError · FormatNotInstalledError
 │   ├── UnexpectedAnswerError
-│   └── FetchFailedError · OutOfMemoryError · ScorerFailedError · DeviceLostError (another try may work; time alone
-│       mends none above)
+│   └── FetchFailedError (FetchAbandonedError) · OutOfMemoryError · ScorerFailedError · DeviceLostError (another try
+│       may work; time alone mends none above)
 └── RequestError               one request cannot be answered; the runtime goes on
     ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidInputError · TooManyItemsError
     ├── InvalidBase64Error · InvalidImageError · TruncatedImageError · TooManyImagesError · ImageTooLargeError
@@ -61,6 +63,42 @@ class DigestRequiredError(LoadError):
     code = "DigestRequired"
 
 
+class AccessDeniedError(LoadError):
+    """The server knows the artifact's place and refuses it to us."""
+
+    code = "AccessDenied"
+
+
+class CredentialsMissingError(LoadError):
+    """The Secret with the credentials is missing, or lacks a key."""
+
+    code = "CredentialsMissing"
+
+
+class ArtifactTooLargeError(LoadError):
+    """The artifact has more bytes or files than may be fetched or unpacked."""
+
+    code = "ArtifactTooLarge"
+
+
+class DriverNotInstalledError(LoadError):
+    """The URI's scheme is known, but what fetches it is not installed here."""
+
+    code = "DriverNotInstalled"
+
+
+class SignatureMissingError(LoadError):
+    """A public key was given, and there is no signature."""
+
+    code = "SignatureMissing"
+
+
+class SignatureInvalidError(LoadError):
+    """The signature is not one of the artifact's by the public key."""
+
+    code = "SignatureInvalid"
+
+
 class UnknownFormatError(LoadError):
     """No scorer plug-in of this name."""
 
@@ -89,6 +127,10 @@ class FetchFailedError(LoadError):
     """The artifact could not be fetched this time: network, server error, full disk."""
 
     code = "FetchFailed"
+
+
+class FetchAbandonedError(FetchFailedError):
+    """Another try now is of no use: the artifact was replaced meanwhile, or the time is up."""
 
 
 class OutOfMemoryError(LoadError):

@@ -45,7 +45,9 @@ class Metrics:
         waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
         waiting.set_function(batcher.count_waiting)
         self._load = Gauge(
-            "scoring_model_load_seconds", "Time to fetch, verify, load and warm up.", registry=self.registry
+            "scoring_model_load_seconds",
+            "Time to verify, load and warm up, and to fetch where no other container has.",
+            registry=self.registry,
         )
         labels = ["name", "version", "format", "task", "digest"]
         self._model = Gauge("scoring_model_info", "The served model; always 1.", labels, registry=self.registry)

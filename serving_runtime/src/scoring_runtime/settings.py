@@ -17,7 +17,7 @@ from scoring_runtime.redaction import compile_pattern
 PREFIX = "SCORING_"
 DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 # Their values may hold credentials, so a message about them never shows the value.
-_SECRET_FIELDS = ("model_uri", "redact_patterns")
+_SECRET_FIELDS = ("model_uri", "model_signature_uri", "redact_patterns")
 
 
 def count_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -49,6 +49,17 @@ class Settings(BaseSettings):
     model_uri: str
     model_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     model_format: str | None = None
+    model_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+    model_secret_name: str | None = None
+    model_anonymous: bool = False
+    model_max_bytes: int = Field(default=100 * 2**30, ge=1)
+    model_signature_key: str | None = None
+    model_signature: str | None = None
+    model_signature_uri: str | None = None
+    model_fetched: bool = False
+    credentials_dir: Path = Path("/etc/scoring/credentials")
+    fetch_timeout_seconds: float = Field(default=3600.0, gt=0, le=86_400)
+    fetch_connections: int = Field(default=8, ge=1, le=64)
     volume_dir: Path = Path("/mnt/model")
     work_dir: Path = Path("/var/lib/scoring")
     port: int = Field(default=8080, ge=1, le=65535)

@@ -1,30 +1,48 @@
-"""Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py."""
+"""Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py, sources and logs.py."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from scoring_runtime.errors import InvalidSettingsError
 from scoring_runtime.redaction import cut_uris
 
-SCHEMES = ("file", "pvc", "https")
+REMOTE_SCHEMES = ("https", "s3", "gs", "abfs", "abfss", "hf", "oci")
+SCHEMES = ("file", "pvc", *REMOTE_SCHEMES)
+FORMS = (
+    "file:///path, pvc://claim/path, https://host/path, s3://bucket/path, gs://bucket/path, "
+    "abfs://container@account.dfs.core.windows.net/path, hf://organisation/name or oci://registry/repository:tag"
+)
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+# Their paths are taken as they are written: a % in the name of an object is a %.
+_LITERAL_SCHEMES = ("s3", "gs", "abfs", "abfss", "hf", "oci")
 
 
 @dataclass(frozen=True)
 class ModelUri:
     """A parsed model URI.
 
-    `text` is the URI as given (it may hold credentials: never log it), `path` its decoded path: absolute for file and
-    https, relative to the claim for pvc.
+    `text` is the URI as given (it may hold credentials: never log it), `path` its path: absolute for file and https,
+    else relative to `host`, which is the claim, bucket, account's host, organisation or registry. `container` is that
+    of abfs only. `is_folder` tells of what has to be fetched whether it is a folder or one file.
     """
 
     text: str
     scheme: str
     path: PurePosixPath
+    host: str = ""
+    container: str = ""
+    is_folder: bool = False
 
     def __str__(self) -> str:
         """Return the URI without user info, query and fragment: the only form for messages and logs."""
         return cut_uris(self.text)
+
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether the artifact has to be fetched."""
+        return self.scheme in REMOTE_SCHEMES
 
 
 def find_credentials(text: str) -> list[str]:
@@ -36,8 +54,23 @@ def find_credentials(text: str) -> list[str]:
         return []
 
 
+def is_archive_name(name: str) -> bool:
+    """Tell by its name whether a file is unpacked."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
 def parse_uri(text: str) -> ModelUri:
-    """Parse a model URI of one of SCHEMES. Raises InvalidSettingsError, naming SCORING_MODEL_URI, for any other."""
+    """Parse a model URI of one of SCHEMES. Raises InvalidSettingsError, naming SCORING_MODEL_URI, for any other.
+
+    What ends as an archive does is one file, else it is a folder; over https everything without a / at the end is a file.
+    """
+    uri = _parse(text)
+    ends_with_slash = re.split("[?#]", text)[0].endswith("/")
+    is_file = not ends_with_slash and (uri.scheme == "https" or is_archive_name(uri.path.name))
+    return replace(uri, is_folder=uri.is_remote and not is_file)
+
+
+def _parse(text: str) -> ModelUri:
     try:
         parts = urlsplit(text)
         host = parts.hostname
@@ -45,15 +78,16 @@ def parse_uri(text: str) -> ModelUri:
         raise _invalid_uri("it is not a URI") from error
     if parts.scheme not in SCHEMES:
         raise _invalid_uri(f"its scheme is {parts.scheme or 'missing'!r}")
-    path = PurePosixPath(unquote(parts.path))
+    path = PurePosixPath(parts.path if parts.scheme in _LITERAL_SCHEMES else unquote(parts.path))
     if ".." in path.parts or "\0" in str(path):
         raise _invalid_uri("its path leaves the folder with ..")
     if parts.scheme == "file":
         return _parse_file_uri(text, host, path)
     if not host:
         raise _invalid_uri("the claim is missing" if parts.scheme == "pvc" else "the host is missing")
-    relative = PurePosixPath(*path.parts[1:]) if parts.scheme == "pvc" else path
-    return ModelUri(text, parts.scheme, relative)
+    if parts.scheme == "https":
+        return ModelUri(text, "https", path, parts.netloc.rpartition("@")[2])
+    return _parse_relative(text, parts, PurePosixPath(*path.parts[1:]))
 
 
 def _parse_file_uri(text: str, host: str | None, path: PurePosixPath) -> ModelUri:
@@ -62,7 +96,22 @@ def _parse_file_uri(text: str, host: str | None, path: PurePosixPath) -> ModelUr
     return ModelUri(text, "file", path)
 
 
+def _parse_relative(text: str, parts: SplitResult, path: PurePosixPath) -> ModelUri:
+    """Return the URI of a scheme whose path is relative to what stands in the place of the host."""
+    scheme = parts.scheme
+    user, _, host = parts.netloc.rpartition("@")
+    if scheme in _LITERAL_SCHEMES and (parts.query or parts.fragment):
+        raise _invalid_uri(f"{scheme} knows no ? and no #")
+    if scheme in ("abfs", "abfss"):
+        if not user or ":" in user:
+            raise _invalid_uri("the container is missing before the @")
+        return ModelUri(text, scheme, path, host, user)
+    if user:
+        raise _invalid_uri("it holds a user")
+    if scheme not in ("pvc", "s3", "gs") and not path.parts:
+        raise _invalid_uri("the repository is missing")
+    return ModelUri(text, scheme, path, host)
+
+
 def _invalid_uri(reason: str) -> InvalidSettingsError:
-    return InvalidSettingsError(
-        f"SCORING_MODEL_URI cannot be used: {reason}. Use file:///path, pvc://claim/path or https://host/path."
-    )
+    return InvalidSettingsError(f"SCORING_MODEL_URI cannot be used: {reason}. Use {FORMS}.")

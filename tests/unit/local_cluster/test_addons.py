@@ -75,7 +75,7 @@ def test_traefik_writes_nothing_but_status_and_its_classes_are_no_defaults() -> 
     }
     assert all(resource.endswith("/status") for resource in writing)
     metadata = [body["metadata"] for body in render_objects()["items"]]
-    assert metadata == [{"name": NAME}] * 4
+    assert metadata == [{"name": NAME}] * 3
 
 
 @pytest.fixture

@@ -31,7 +31,11 @@ def is_updating_golden(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     return Settings(
-        runtime_images={"sklearn": "scoring-runtime:sklearn", "torch": "scoring-runtime:torch"},
+        runtime_images={
+            "sklearn": "scoring-runtime:sklearn",
+            "torch": "scoring-runtime:torch",
+            "fetch": "scoring-runtime:fetch",
+        },
         prometheus_address="http://prometheus.monitoring:9090",
     )
 

@@ -58,7 +58,7 @@ def test_any_of_is_left_only_for_quantities(name: str) -> None:
 @pytest.mark.parametrize("name", CRDS)
 def test_every_schema_has_a_type_or_is_a_quantity(name: str) -> None:
     untyped = [path for path, schema in walk(read_schema(name)) if "type" not in schema]
-    quantities = ("requests[additionalProperties]", "limits[additionalProperties]", "target", "tolerance")
+    quantities = ("requests[additionalProperties]", "limits[additionalProperties]", "target", "tolerance", "sizeLimit")
     assert all(path.endswith(quantities) for path in untyped)
 
 

@@ -37,9 +37,41 @@ def say(code: str, message: str = "what is wrong") -> str:
     return json.dumps({"code": code, "message": message})
 
 
+def fetch(state: Manifest, last: Manifest | None = None) -> Manifest:
+    """Return the status of a pod whose first container fetches, or tries to."""
+    fetching = {"name": "fetch", "image": "fetch:1", "state": state, "lastState": last or {}}
+    waiting = {"name": "runtime", "image": "runtime:1", "state": {"waiting": {"reason": "PodInitializing"}}}
+    return {"initContainerStatuses": [fetching], "containerStatuses": [waiting]}
+
+
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 CASES: dict[str, tuple[Manifest, ModelProblem]] = {
+    "fetching was refused": (
+        fetch(
+            {"waiting": {"reason": "CrashLoopBackOff"}}, {"terminated": {"exitCode": 1, "message": say("AccessDenied")}}
+        ),
+        ModelProblem("AccessDenied", "what is wrong", stalled=True),
+    ),
+    "fetching failed and goes on": (
+        fetch({"running": {}}, {"terminated": {"exitCode": 1, "message": say("FetchFailed")}}),
+        ModelProblem("FetchFailed", "what is wrong", stalled=False),
+    ),
+    "fetching crashed": (
+        fetch({"terminated": {"exitCode": 139, "message": ""}}),
+        ModelProblem(
+            "RuntimeFailed",
+            "Fetching ended with exit code 139: it left no message. See `kubectl logs --previous faq-1 --container fetch`.",
+            stalled=False,
+        ),
+    ),
+    "image that fetches has no valid name": (
+        fetch({"waiting": {"reason": "InvalidImageName"}}),
+        ModelProblem(
+            "InvalidImageName",
+            "fetch:1 is not the name of an image: correct runtimeImages.fetch of the operator's chart.",
+        ),
+    ),
     "no node has a GPU": (
         refuse_to_place("0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
         ModelProblem(
@@ -289,3 +321,11 @@ def test_passed_progress_deadline_is_the_reason_when_there_is_no_other(build_dep
 
 def test_nothing_is_no_problem_when_there_is_nothing_yet() -> None:
     assert find_problem(None, []) is None
+
+
+def test_artifact_that_takes_long_to_fetch_is_told_and_not_stalled(build_deployment: Build, build_pod: Build) -> None:
+    late = build_deployment(reason="ProgressDeadlineExceeded")
+    problem = find_problem(late, [build_pod(**fetch({"running": {}}))])
+    assert problem is not None
+    assert (problem.reason, problem.stalled) == ("ProgressDeadlineExceeded", False)
+    assert "still being fetched" in problem.message

@@ -16,6 +16,7 @@ from scoring_operator.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
 DIGEST = "sha256:" + "ab" * 32
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "minimal-cpu-pvc": ({"model": {"uri": "pvc://models/faq/faq.tar"}}, {}),
@@ -121,6 +122,34 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "fetched-from-a-store": (
+        {
+            "model": {
+                "uri": "s3://models/faq/3/",
+                "digest": DIGEST,
+                "format": "sklearn",
+                "endpoint": "https://minio.example.com:9000",
+                "credentials": {"secretName": "s3"},
+                "signature": {"publicKey": PUBLIC_KEY, "uri": "s3://models/signatures/faq-3.sig"},
+                "sizeLimit": "20Gi",
+            },
+            "network": {},
+            "runtime": {"env": [{"name": "SCORING_LOG_LEVEL", "value": "debug"}]},
+        },
+        {"accelerator": {}},
+    ),
+    "fetched-by-the-pods-identity": (
+        {
+            "model": {
+                "uri": "abfs://models@account.dfs.core.windows.net/faq.tar",
+                "format": "sklearn",
+                "signature": {"publicKey": PUBLIC_KEY, "value": "MEUCIQ=="},
+            },
+            "network": {},
+            "runtime": {"serviceAccount": {"annotations": {"azure.workload.identity/client-id": "1"}}},
+        },
+        {},
+    ),
     "behind-an-ingress": (
         {
             "endpoint": {
@@ -196,12 +225,12 @@ def render_deployment_of(
 def test_environment_passes_the_model_through(
     build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
 ) -> None:
-    source = {"uri": "https://host/model.tar", "digest": DIGEST, "format": "torch"}
+    source = {"uri": "pvc://models/model.tar", "digest": DIGEST, "format": "torch"}
     env = [{"name": "SCORING_LOG_LEVEL", "value": "debug"}]
     model = build_model("resnet", model=source, runtime={"env": env})
     assert render_deployment_of(model, build_class(), settings)[1] == {
         "SCORING_MODEL_NAME": "resnet",
-        "SCORING_MODEL_URI": "https://host/model.tar",
+        "SCORING_MODEL_URI": "pvc://models/model.tar",
         "SCORING_MODEL_DIGEST": DIGEST,
         "SCORING_MODEL_FORMAT": "torch",
         "SCORING_THREADS": "2",

@@ -36,7 +36,7 @@ variables = st.lists(
 specs = st.fixed_dictionaries(
     {
         "model": st.fixed_dictionaries(
-            {"uri": st.sampled_from(["pvc://models/faq", "file:///m", "https://host/m.tar"])},
+            {"uri": st.sampled_from(["pvc://models/faq", "file:///m", "https://host/m.tar", "s3://models/faq"])},
             optional={"format": st.sampled_from(["sklearn", "torch"]), "digest": st.just("sha256:" + "0" * 64)},
         )
     },
@@ -86,16 +86,16 @@ def test_pods_meet_the_restricted_standard_whatever_is_overridden(
 ) -> None:
     pod = render_deployment_of(spec, hardware, (build_model, build_class), settings)["spec"]["template"]["spec"]
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"}
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "ephemeralContainers"}
     assert pod["automountServiceAccountToken"] is False
-    assert all(volume.keys() <= {"name", "emptyDir", "persistentVolumeClaim"} for volume in pod["volumes"])
-    for container in pod["containers"]:
+    assert all(volume.keys() <= {"name", "emptyDir", "persistentVolumeClaim", "secret"} for volume in pod["volumes"])
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert all("hostPort" not in port for port in container["ports"])
+        assert all("hostPort" not in port for port in container.get("ports", ()))
 
 
 @given(spec=specs, hardware=classes)

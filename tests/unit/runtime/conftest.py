@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from scoring_runtime.app import create_app
-from scoring_runtime.artifacts import compute_digest
 from scoring_runtime.batching import Batcher
+from scoring_runtime.digests import compute_digest
 from scoring_runtime.loading import load_model
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot

@@ -20,7 +20,7 @@ import joblib
 import pytest
 
 from runtime_processes import Runtime, find_free_port, is_listening
-from scoring_runtime.artifacts import compute_digest
+from scoring_runtime.digests import compute_digest
 from scoring_runtime.protocols import MAX_DISCARDED_BYTES
 
 QUESTION = {"input": "How do I copy an array?"}

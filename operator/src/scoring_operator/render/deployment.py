@@ -6,6 +6,16 @@ from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
 from scoring_operator.render.claim_template import CLAIM, render_claim_template
+from scoring_operator.render.fetching import (
+    CONTAINER,
+    is_fetched,
+    render_container_security,
+    render_fetch_container,
+    render_identity_annotations,
+    render_identity_labels,
+    render_mounts,
+    render_volumes,
+)
 from scoring_operator.render.image import choose_pull_policy, render_pull_secrets
 from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
 from scoring_operator.render.placement import render_placement
@@ -15,10 +25,6 @@ from scoring_operator.settings import Settings
 
 RUNTIME_PORT = 8080
 GRPC_PORT = 8081
-VOLUME_DIR = "/mnt/model"
-WORK_DIR = "/var/lib/scoring"
-TEMPORARY_DIR = "/tmp"  # noqa: S108 (the container's own emptyDir)
-CONTAINER = "runtime"
 FORMAT_OF_IMAGE_WITHOUT_FORMAT = "sklearn"
 # Formats that another format's image serves too, unless they are given one of their own.
 IMAGES_SHARED = {"keras": "tensorflow", "python": "sklearn"}
@@ -42,7 +48,10 @@ def render_deployment(model: ScoringModel, hardware: HardwareClass, settings: Se
         "strategy": render_strategy(hardware),
         "template": add_hash(
             {
-                "metadata": {"labels": render_labels(model), "annotations": render_annotations(model, hardware)},
+                "metadata": {
+                    "labels": {**render_labels(model), **render_identity_labels(model)},
+                    "annotations": {**render_annotations(model, hardware), **render_identity_annotations(model)},
+                },
                 "spec": render_pod_spec(model, hardware, settings),
             }
         ),
@@ -69,10 +78,6 @@ def render_strategy(hardware: HardwareClass) -> Manifest:
 
 def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
     """Return the pod: restricted pod security, no service account token, nothing writable but two emptyDirs."""
-    claim = find_claim(model)
-    volumes: list[Manifest] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
-    if claim:
-        volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
     claims = {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": model.name}]}
     return {
         "serviceAccountName": choose_service_account(model, settings),
@@ -80,8 +85,9 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        **({"initContainers": [render_fetch_container(model, hardware, settings)]} if is_fetched(model) else {}),
         "containers": [render_container(model, hardware, settings)],
-        "volumes": volumes,
+        "volumes": render_volumes(model),
         **render_pull_secrets(model, hardware, settings),
         **(claims if hardware.spec.resource_claim else {}),
         **render_placement(model, hardware.spec),
@@ -91,9 +97,6 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
 def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
     """Return the runtime's container."""
     image = choose_image(model, hardware, settings)
-    mounts: list[Manifest] = [{"name": "work", "mountPath": WORK_DIR}, {"name": "tmp", "mountPath": TEMPORARY_DIR}]
-    if find_claim(model):
-        mounts.append({"name": "model", "mountPath": VOLUME_DIR, "readOnly": True})
     return {
         "name": CONTAINER,
         "image": image,
@@ -103,13 +106,9 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "resources": render_resources(model, hardware),
         "readinessProbe": render_probe("/readyz", period_seconds=2, failures=2),
         "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": render_container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": mounts,
+        "volumeMounts": render_mounts(model),
     }
 
 
@@ -145,6 +144,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass, settings: S
         "SCORING_MODEL_URI": source.uri,
         "SCORING_MODEL_DIGEST": source.digest,
         "SCORING_MODEL_FORMAT": source.format,
+        "SCORING_MODEL_FETCHED": "true" if is_fetched(model) else None,
         "SCORING_BATCH_MAX_SIZE": batching.max_size,
         "SCORING_BATCH_MAX_DELAY_MILLISECONDS": batching.max_delay_milliseconds or None,
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
@@ -174,9 +174,3 @@ def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Setting
             f"{IMAGES_SHARED.get(name, name)} to the chart's runtimeImages.",
         )
     return image
-
-
-def find_claim(model: ScoringModel) -> str | None:
-    """Return the PersistentVolumeClaim that a pvc:// URI names, or None."""
-    scheme, _, rest = model.spec.model.uri.partition("://")
-    return rest.partition("/")[0] if scheme == "pvc" else None

@@ -21,8 +21,12 @@ def choose_pull_policy(model: ScoringModel, image: str) -> str:
 
     It is always named: a pod template that no longer named any would keep the policy that it had before.
     """
-    wished = model.spec.runtime.image_pull_policy
-    return wished or ("Always" if has_moving_tag(image) else "IfNotPresent")
+    return model.spec.runtime.image_pull_policy or find_pull_policy(image)
+
+
+def find_pull_policy(image: str) -> str:
+    """Return Kubernetes' own policy for an image."""
+    return "Always" if has_moving_tag(image) else "IfNotPresent"
 
 
 def has_moving_tag(image: str) -> bool:

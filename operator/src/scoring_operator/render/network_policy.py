@@ -3,19 +3,25 @@
 from urllib.parse import urlsplit
 
 from scoring_operator.api import Manifest, Network, Peer, ScoringModel
+from scoring_operator.api.model_uri import REMOTE_SCHEMES
 from scoring_operator.kinds import NETWORK_POLICY
+from scoring_operator.render.fetching import uses_identity
 from scoring_operator.render.metadata import render_object, render_selector
 from scoring_operator.settings import Settings
 
 DNS_PORT = 53
 HTTPS_PORT = 443
+HTTP_PORT = 80
+METADATA_SERVERS = {"s3": {"169.254.170.23": 80}, "gs": {"169.254.169.254": 80, "169.254.169.252": 988}}
+"""Where a pod's own identity is asked for: EKS Pod Identity's agent, GKE's metadata server. Other identities come by HTTPS."""
+
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def render_network_policy(model: ScoringModel, settings: Settings) -> Manifest | None:
     """Return the policy of a model with spec.network, or of any when the operator is set so; else None.
 
-    A policy knows addresses, not names: for an https:// artifact the port of its host is open to all addresses.
+    A policy knows addresses, not names: for an artifact that is fetched the port of its host is open to all addresses.
     """
     network = model.spec.network
     if network is None:
@@ -36,10 +42,25 @@ def render_network_policy(model: ScoringModel, settings: Settings) -> Manifest |
 def render_artifact_egress(model: ScoringModel) -> list[Manifest]:
     """Return what the replicas need to fetch their artifact: names and the port of its host; nothing for one that is mounted."""
     names = {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]}
-    uri = urlsplit(model.spec.model.uri)
-    if uri.scheme != "https":
+    source = model.spec.model
+    uri = urlsplit(source.uri)
+    if uri.scheme not in REMOTE_SCHEMES:
         return [names]
-    return [names, {"ports": [{"protocol": "TCP", "port": uri.port or HTTPS_PORT}]}]
+    identity = METADATA_SERVERS.get(uri.scheme, {}) if uses_identity(model) else {}
+    return [
+        names,
+        {"ports": [{"protocol": "TCP", "port": find_port(source.endpoint or source.uri)}]},
+        *(
+            {"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [{"protocol": "TCP", "port": port}]}
+            for address, port in identity.items()
+        ),
+    ]
+
+
+def find_port(address: str) -> int:
+    """Return the port of an artifact's URI or of its endpoint."""
+    parts = urlsplit(address)
+    return parts.port or (HTTP_PORT if parts.scheme == "http" else HTTPS_PORT)
 
 
 def render_egress(ports: tuple[int, ...], peer: Peer) -> Manifest:
