@@ -5,6 +5,7 @@ import json
 from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
+from scoring_operator.render.access import render_access_environment, render_access_mounts, render_access_volumes
 from scoring_operator.render.claim_template import CLAIM, render_claim_template
 from scoring_operator.render.fetching import (
     CONTAINER,
@@ -16,6 +17,7 @@ from scoring_operator.render.fetching import (
     render_mounts,
     render_volumes,
 )
+from scoring_operator.render.image import choose_pull_policy, render_pull_secrets
 from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
 from scoring_operator.render.placement import render_placement
 from scoring_operator.render.resources import count_threads, merge_resources
@@ -86,7 +88,8 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **({"initContainers": [render_fetch_container(model, hardware, settings)]} if is_fetched(model) else {}),
         "containers": [render_container(model, hardware, settings)],
-        "volumes": render_volumes(model),
+        "volumes": [*render_volumes(model), *render_access_volumes(model)],
+        **render_pull_secrets(model, hardware, settings),
         **(claims if hardware.spec.resource_claim else {}),
         **render_placement(model, hardware.spec),
     }
@@ -94,10 +97,11 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
 
 def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
     """Return the runtime's container."""
+    image = choose_image(model, hardware, settings)
     return {
         "name": CONTAINER,
-        "image": choose_image(model, hardware, settings),
-        "imagePullPolicy": "IfNotPresent",
+        "image": image,
+        "imagePullPolicy": choose_pull_policy(model, image),
         "env": render_environment(model, hardware, settings),
         "ports": render_ports(model),
         "resources": render_resources(model, hardware),
@@ -105,7 +109,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
         "securityContext": render_container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": render_mounts(model),
+        "volumeMounts": [*render_mounts(model), *render_access_mounts(model)],
     }
 
 
@@ -147,6 +151,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass, settings: S
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
         "SCORING_PATH_PREFIX": model.spec.endpoint.path if model.spec.endpoint.prefix != "/" else None,
         "SCORING_THREADS": count_threads(model, hardware),
+        **render_access_environment(model),
         "SCORING_REDACT_PATTERNS": json.dumps(settings.redact_patterns) if settings.redact_patterns else None,
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }

@@ -18,7 +18,6 @@ from scoring_runtime.errors import (
     InvalidJsonError,
     MissingInputError,
     RequestError,
-    UnsupportedMediaTypeError,
 )
 from scoring_runtime.json_tensors import Place
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest, parse_json
@@ -88,9 +87,6 @@ class _Exchange:
         self.interface = interface
         self._request = request
         request.check_length()
-        encoding = request.get_header("Content-Encoding")
-        if encoding is not None and encoding != "identity":
-            raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not read here: send the body as it is.")
 
     def read(self) -> Tensors:
         """Return the request's tensors, as many and such as the model takes. Raises RequestError."""
@@ -98,7 +94,7 @@ class _Exchange:
         payload = parse_json(header)
         if not isinstance(payload, dict) or not isinstance(payload.get("inputs"), list):
             raise MissingInputError('The body has no inputs: send a JSON object such as {"inputs": [{"name": …}]}.')
-        self._id = payload.get("id")
+        self._id = _read_id(payload)
         self._parameters = _get_parameters(payload)
         self._outputs = self._read_outputs(payload.get("outputs"))
         return self.interface.check_inputs(_read_inputs(self.interface, payload["inputs"], binary))
@@ -234,6 +230,14 @@ def _write_output(name: str, tensor: Tensor, content: bytes | None) -> Json:
     if is_base64:
         described["parameters"] = {"content_type": "base64"}
     return described
+
+
+def _read_id(payload: Mapping[str, Json]) -> str | None:
+    """Return the caller's id of a request, which the answer carries; None without one. Raises InvalidInputError for what is no text."""
+    given = payload.get("id")
+    if given is not None and not isinstance(given, str):
+        raise InvalidInputError("id must be a text: it comes back in the answer.")
+    return given
 
 
 def _get_parameters(part: Mapping[str, Json]) -> Mapping[str, Json]:
