@@ -6,20 +6,21 @@ UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 # What only a server needs; the image that fetches has none.
-FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client werkzeug
+FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security faults cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/installed: requirements/dev.txt requirements/embeddings.txt operator/pyproject.toml serving_runtime/pyproject.toml
+.venv/installed: requirements/dev.txt requirements/embeddings.txt requirements/fuzz.txt operator/pyproject.toml serving_runtime/pyproject.toml
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version)'
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements/dev.txt
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/embeddings.txt
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/fuzz.txt
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e operator -e serving_runtime
 	touch $@
 
@@ -37,10 +38,10 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples tests
+	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
-unit: .venv/installed build/mlserver/installed ## Unit tests, and the repository's own promises
+unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
 	.venv/bin/pytest tests/unit tests/repo
 
 test: check integration e2e ## Everything: unit, integration (real API server, KWOK nodes) and e2e (real pods) tests
@@ -54,11 +55,21 @@ e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
 
-security: .venv/installed ## Security tests on the real parts: Traefik, object stores, a registry, real pods (root); builds them once (not part of test)
+security: .venv/installed ## Security tests on the real parts: Traefik, object stores, registries, planted secrets, real pods (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
+
+FUZZ_SECONDS ?= 1800
+fuzz: .venv/installed ## Fuzz requests, artifacts, objects and the HTTP interface for FUZZ_SECONDS, by default half an hour (docs/fuzzing.md; a short form is part of test)
+	PYTHONPATH=.:tests/support $(PYTHON) -m fuzzing --seconds $(FUZZ_SECONDS)
+
+sbom: .venv/installed build/audit/installed ## Bills of materials of all images, to build/sbom
+	$(PYTHON) -m supply_chain sbom
+
+audit: .venv/installed build/audit/installed ## Known vulnerabilities of what is locked; says so when no data base can be reached (exit status 3)
+	$(PYTHON) -m supply_chain audit
 
 cluster-up: .venv/installed ## Bring the local cluster up (CLUSTER=kind for kind)
 	$(PYTHON) -m local_cluster up --provider $(CLUSTER)
@@ -94,6 +105,12 @@ build/mlserver/installed: requirements/mlserver.txt .venv/installed
 	.venv/bin/uv pip install --quiet --python build/mlserver/bin/python --require-hashes -r requirements/mlserver.txt
 	touch $@
 
+# Tools that read our locks, in an environment of their own: they share no version with what they look at.
+build/audit/installed: requirements/audit.txt .venv/installed
+	python3 -m venv build/audit
+	.venv/bin/uv pip install --quiet --python build/audit/bin/python --require-hashes -r requirements/audit.txt
+	touch $@
+
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
@@ -104,6 +121,8 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
+	$(LOCK) requirements/audit.in -o requirements/audit.txt
+	$(LOCK) requirements/fuzz.in -c requirements/dev.txt -o requirements/fuzz.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from helm_chart import NAMESPACE, RELEASE
 from identities import become
 from kubectl import Kubectl, KubectlError
 from scoring_models import ScoringModels
@@ -93,3 +94,87 @@ def test_somebody_without_a_role_sees_classes_only(models: ScoringModels, users:
     assert "cpu" in nobody("get", "hardwareclasses")
     assert is_refused(nobody, "get", "scoringmodels")
     assert is_refused(nobody, "delete", "hardwareclass", "cpu")
+
+
+ASKED = {
+    "read models": ("list", "scoringmodels"),
+    "write models": ("create", "scoringmodels"),
+    "delete models": ("deletecollection", "scoringmodels"),
+    "scale": ("update", "scoringmodels/scale"),
+    "write status": ("patch", "scoringmodels/status"),
+    "finalizers": ("update", "scoringmodels/finalizers"),
+    "read classes": ("list", "hardwareclasses"),
+    "write classes": ("update", "hardwareclasses"),
+    "status of classes": ("patch", "hardwareclasses/status"),
+    "read secrets": ("get", "secrets"),
+    "list secrets": ("list", "secrets"),
+    "run pods": ("create", "pods"),
+    "enter pods": ("create", "pods/exec"),
+    "deployments": ("create", "deployments.apps"),
+    "roles": ("create", "rolebindings.rbac.authorization.k8s.io"),
+    "impersonate": ("impersonate", "serviceaccounts"),
+    "tokens": ("create", "serviceaccounts/token"),
+}
+MODELS = {"read models", "write models", "delete models", "scale", "read classes"}
+CLUSTERS_OWN = {"read secrets", "list secrets", "run pods", "enter pods", "deployments", "impersonate", "tokens"}
+ALLOWED = {
+    "viewer": {"read models", "read classes"},
+    # The last are the cluster's own: who may edit a namespace reads its secrets and runs pods there, with or without us.
+    "editor": MODELS | CLUSTERS_OWN,
+    "platform": MODELS | {"write classes"},
+    "modeller": MODELS,
+    "nobody": {"read classes"},
+    "operator": {"read models", "write status", "finalizers", "read classes", "status of classes", "deployments"},
+}
+"""What docs/roles.md says, and nothing else."""
+
+
+def find_allowed(kubectl: Kubectl) -> set[str]:
+    """Return what of ASKED somebody may do in the namespace."""
+    allowed = set()
+    for name, (verb, resource) in ASKED.items():
+        kind, _, subresource = resource.partition("/")
+        try:
+            kubectl("auth", "can-i", verb, kind, f"--subresource={subresource}")
+        except KubectlError:
+            continue  # "no" is exit status 1.
+        allowed.add(name)
+    return allowed
+
+
+def test_everybody_may_do_what_the_table_says_and_nothing_else(
+    models: ScoringModels, kubectl: Kubectl, users: dict[str, Kubectl], tmp_path: Path
+) -> None:
+    own = models.kubectl
+    make_modeller(own)
+    operator = become(kubectl.in_namespace(NAMESPACE), RELEASE, tmp_path).in_namespace(own.namespace)
+    everybody = {**users, "modeller": become(own, "modeller", tmp_path), "operator": operator}
+    assert set(everybody) == set(ALLOWED)
+    wait_for(lambda: "write models" in find_allowed(users["editor"]), "the role to be aggregated")
+    assert {name: find_allowed(identity) for name, identity in everybody.items()} == ALLOWED
+
+
+def make_modeller(own: Kubectl) -> None:
+    """Make somebody with rights on ScoringModels alone, as a narrow role of a cluster's own might give them."""
+    own("create", "serviceaccount", "modeller")
+    own("create", "role", "modeller", "--verb=*", "--resource=scoringmodels,scoringmodels/scale")
+    own("create", "rolebinding", "modeller", "--role=modeller", f"--serviceaccount={own.namespace}:modeller")
+
+
+def test_who_writes_models_alone_chooses_what_their_pods_are_given(models: ScoringModels, tmp_path: Path) -> None:
+    """Not prevented, and said so in docs/roles.md: rights on models are rights to run pods with the namespace's accounts and secrets."""
+    own = models.kubectl
+    make_modeller(own)
+    modeller = become(own, "modeller", tmp_path)
+    assert is_refused(modeller, "get", "secrets")
+    assert is_refused(modeller, "run", "own", "--image=any")
+    own("create", "serviceaccount", "other")
+    runtime = {"image": "any:1", "serviceAccountName": "other", "imagePullSecrets": [{"name": "login"}]}
+    modeller.apply(models.build("mine", runtime=runtime))
+    wait_for(lambda: own.find("deployment", "mine"), "the Deployment")
+    pod = own.get("deployment", "mine")["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["imagePullSecrets"]) == ("other", [{"name": "login"}])
+    # What is prevented: none of it comes with a token for the API server, or with more than the restricted standard allows.
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
+    assert not any({"hostPath", "projected"} & volume.keys() for volume in pod["volumes"])

@@ -126,6 +126,22 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             "spec.batching.maxDelayMilliseconds in body should be less than or equal to 10000",
         ),
         (
+            {"runtime": {"imagePullPolicy": "Sometimes"}},
+            'spec.runtime.imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+        ),
+        (
+            {"runtime": {"imagePullSecrets": ["registry-login"]}},
+            "spec.runtime.imagePullSecrets[0] in body must be of type object",
+        ),
+        (
+            {"runtime": {"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}},
+            "spec.runtime.imagePullSecrets[1]: Duplicate value",
+        ),
+        (
+            {"runtime": {"imagePullSecrets": [{"name": "A_b"}]}},
+            "spec.runtime.imagePullSecrets[0].name in body should match",
+        ),
+        (
             {"runtime": {"env": [{"name": "SCORING_BATCH_MAX_SIZE", "value": "8"}]}},
             "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
         ),

@@ -35,6 +35,8 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
         },
         "runtime": {
             "image": "localhost/runtime:test",
+            "imagePullPolicy": "IfNotPresent",
+            "imagePullSecrets": [{"name": "registry-login"}, {"name": "other-login"}],
             "env": [{"name": "SCORING_LOG_LEVEL", "value": "debug"}, {"name": "TEAM", "value": "faq"}],
             "serviceAccountName": "faq",
             "resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "1", "memory": "1Gi"}},
@@ -104,6 +106,7 @@ CLASS_SPECS: tuple[dict[str, Any], ...] = (
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
         "runtimeClassName": "nvidia",
         "image": "localhost/runtime:gpu",
+        "imagePullSecrets": [{"name": "registry-login"}],
         "threads": 2,
     },
     {"resources": {"limits": {"cpu": 2}}, "resourceClaim": {"deviceClassName": "gpu.example.com", "count": 1}},

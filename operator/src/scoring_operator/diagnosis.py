@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ModelProblem
+from scoring_operator.image_pulls import explain_pull
 from scoring_operator.kinds import FETCH_CONTAINER, HASH_ANNOTATION
 from scoring_operator.redaction import redactor
 
@@ -154,10 +155,10 @@ def look_at_waiting(pod: Manifest) -> ModelProblem | None:
             remedy = "runtimeImages.fetch of the operator's chart" if is_fetching(status) else "spec.runtime.image"
             return ModelProblem(IMAGE_NAME_INVALID, f"{status['image']} is not the name of an image: correct {remedy}.")
         if reason in IMAGE_WAITING:
-            message = (
-                f"Image {status['image']} cannot be pulled. Check its name and that the nodes can reach its registry."
+            secrets = [str(secret.get("name")) for secret in pod["spec"].get("imagePullSecrets") or []]
+            return ModelProblem(
+                IMAGE_PULL_FAILED, explain_pull(status["image"], reason, detail, secrets), stalled=False
             )
-            return ModelProblem(IMAGE_PULL_FAILED, message, stalled=False)
         if reason in START_WAITING:
             return ModelProblem(CONTAINER_NOT_STARTED, f"The container cannot be started: {detail}", stalled=False)
     return None

@@ -11,6 +11,7 @@ COMPRESSION_LEVEL = 1
 
 CONDITION_FIELDS = ("type", "status", "lastTransitionTime")
 OWN_CONTAINER_FIELDS = ("name", "image", "resources")
+OWN_SPEC_FIELDS = ("imagePullSecrets",)
 ROOM_METADATA_FIELDS = ("name", "namespace", "uid", "resourceVersion", "labels")
 ROOM_SPEC_FIELDS = ("nodeName", "overhead", "taints", "unschedulable")
 ROOM_STATUS_FIELDS = ("phase", "allocatable")
@@ -26,7 +27,8 @@ def pack(kind: Kind, body: Manifest) -> bytes:
         metadata["managedFields"] = [{"manager": MANAGER, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
     kept = {**body, "metadata": metadata}
     if kind is POD and MODEL_LABEL in metadata.get("labels", {}):
-        kept["spec"] = reduce_spec(body.get("spec", {}), OWN_CONTAINER_FIELDS)
+        spec = body.get("spec", {})
+        kept["spec"] = {**reduce_spec(spec, OWN_CONTAINER_FIELDS), **pick(spec, *OWN_SPEC_FIELDS)}
     elif kind in {POD, NODE}:
         kept = reduce_to_room(body)
     elif kind in ROUTES and MODEL_LABEL not in metadata.get("labels", {}):

@@ -25,6 +25,11 @@ class Settings(BaseSettings):
     runtime_images: Mapping[str, str] = Field(
         description="JSON: image of the serving runtime for each model format. The one for sklearn also serves models without a format.",
     )
+    image_pull_secrets: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="JSON: names of Secrets with logins for image registries, looked for in each model's namespace, beside the model's and its class's.",
+    )
     namespaces: tuple[str, ...] = Field(
         (), description="JSON: namespaces whose ScoringModels are served. Left out: all of the cluster."
     )

@@ -25,7 +25,7 @@ MAX_ENTRIES = 100_000
 MAX_RATIO = 100
 FREE_BYTES = 2**30
 
-# What the standard library raises on damaged or unsupported archives. RuntimeError: an encrypted zip.
+# What the standard library raises on damaged or unsupported archives. RuntimeError: an encrypted zip; IndexError: an entry without a name.
 _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -33,6 +33,7 @@ _DAMAGED = (
     zlib.error,
     EOFError,
     RuntimeError,
+    IndexError,
     NotImplementedError,
     ValueError,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scoring_runtime.errors import CredentialsMissingError
+from scoring_runtime.redaction import redactor
 
 CA_KEY = "ca.crt"
 # By scheme: sets of keys that belong together, of which a Secret has one; then keys that may stand beside them.
@@ -66,6 +67,7 @@ def read_credentials(scheme: str, folder: Path, secret: str | None, *, anonymous
             f"The Secret {secret} does not exist or is empty: create it with {_describe(scheme)}, or correct "
             "spec.model.credentials."
         )
+    redactor.learn(value for key, value in values.items() if key != CA_KEY)
     _check_keys(scheme, values, secret)
     return Credentials(values, is_anonymous=anonymous)
 

@@ -105,15 +105,24 @@ CASES: dict[str, tuple[Manifest, ModelProblem]] = {
     ),
     **{
         f"image cannot be pulled: {reason}": (
-            wait(reason, "not found"),
+            wait(reason, "it broke"),
             ModelProblem(
                 "ImagePullFailed",
-                "Image runtime:1 cannot be pulled. Check its name and that the nodes can reach its registry.",
+                "Image runtime:1 cannot be pulled: check its name, and that the nodes reach docker.io. (the node says: it broke)",
                 stalled=False,
             ),
         )
-        for reason in ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable")
+        for reason in ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
     },
+    "image is not on the node and never pulled": (
+        wait("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
+        ModelProblem(
+            "ImagePullFailed",
+            "Image runtime:1 cannot be used: this node does not have it, and spec.runtime.imagePullPolicy is Never. "
+            "Put it on the nodes, or let them pull it.",
+            stalled=False,
+        ),
+    ),
     **{
         f"container cannot be started: {reason}": (
             wait(reason, "container has runAsNonRoot and image will run as root"),

@@ -209,11 +209,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "runtime": {
                 "serviceAccount": {"annotations": {"example.com/role": "reader"}},
                 "image": "registry.example.com/team/runtime:7",
+                "imagePullPolicy": "Always",
+                "imagePullSecrets": [{"name": "team-registry"}, {"name": "platform-registry"}],
                 "env": [{"name": "SCORING_MAX_QUEUE", "value": "16"}, {"name": "EMPTY"}],
                 "resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "3500m"}},
             },
         },
-        {},
+        {"imagePullSecrets": [{"name": "platform-registry"}, {"name": "class-registry"}]},
     ),
 }
 
@@ -519,3 +521,44 @@ def test_patterns_of_the_operator_reach_the_pods_unless_the_model_sets_its_own(
     own = build_model(runtime={"env": [{"name": "SCORING_REDACT_PATTERNS", "value": "[]"}]})
     for model, value in ((build_model(), '["[0-9]{9}"]'), (own, "[]")):
         assert render_deployment_of(model, build_class(), settings)[1]["SCORING_REDACT_PATTERNS"] == value
+
+
+def test_pull_secrets_are_the_models_the_classs_and_the_operators_each_once(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+) -> None:
+    images = {"sklearn": "registry.example.com/runtime@sha256:" + "0" * 64}
+    with_default = Settings(runtime_images=images, image_pull_secrets=("operators", "classs"))
+    model = build_model(runtime={"imagePullSecrets": [{"name": "models"}]})
+    hardware = build_class(imagePullSecrets=[{"name": "classs"}])
+    deployment, _ = render_deployment_of(model, hardware, with_default)
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "models"}, {"name": "classs"}, {"name": "operators"}]
+    deployment, _ = render_deployment_of(build_model(), build_class(), settings)
+    # Else the admission of pods would not add those of the service account.
+    assert "imagePullSecrets" not in deployment["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("registry.example.com/runtime:7", "IfNotPresent"),
+        ("registry.example.com/runtime@sha256:" + "0" * 64, "IfNotPresent"),
+        ("registry.example.com/runtime:latest@sha256:" + "0" * 64, "IfNotPresent"),
+        ("registry.example.com:5000/runtime:7", "IfNotPresent"),
+        ("registry.example.com:5000/runtime", "Always"),
+        ("runtime", "Always"),
+        ("runtime:latest", "Always"),
+    ],
+)
+def test_an_image_is_pulled_again_only_where_its_tag_moves_or_the_model_says_so(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    image: str,
+    policy: str,
+) -> None:
+    for wished in (None, "Never", "Always"):
+        runtime = {"image": image, **({"imagePullPolicy": wished} if wished else {})}
+        deployment, _ = render_deployment_of(build_model(runtime=runtime), build_class(), settings)
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert (container["image"], container["imagePullPolicy"]) == (image, wished or policy)

@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,3 +75,11 @@ def test_a_tar_without_its_final_zeros_is_read(tmp_path: Path, folder: Path) -> 
     (tmp_path / "model.tar").write_bytes(make_tar().rstrip(b"\0").ljust(60_000 + 3 * 512, b"\0"))
     unpack_archive(tmp_path / "model.tar", folder)
     assert (folder / "b").read_bytes() == CONTENT
+
+
+def test_a_zip_entry_without_a_name_is_corrupt(tmp_path: Path, folder: Path) -> None:
+    # Found by fuzzing. What is written at the end is the directory, by which the archive is read.
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as zipped:
+        zipped.writestr("a", b"")
+        zipped.infolist()[0].filename = ""
+    expect_corrupt(tmp_path / "model.zip", (tmp_path / "made.zip").read_bytes(), folder)

@@ -9,77 +9,20 @@ from typing import Any
 
 import pytest
 
+from local_clusters import ROOT
 from runtime_processes import Runtime, find_free_port
 
-# A model that tells all it knows: prints it, logs it, warns of it, raises it, from its code and from a thread of its own.
-TALKATIVE = """
-import json
-import logging
-import os
-import sys
-import threading
-import traceback
-import warnings
-
-TOLD = f"planted-in-environment {os.environ['DB_PASSWORD']} and password=planted-in-code"
-
-class Talkative:
-    signature = {
-        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
-    }
-
-    def load(self, path):
-        print("loading with", TOLD)
-        print(json.dumps({"token": "planted-in-json", "nested": {"api_key": "planted-in-json"}}), file=sys.stderr)
-        sys.stdout.buffer.write(b"Authorization: Bearer planted-in-bytes-1\\n")
-        print("-----BEGIN PRIVATE KEY-----\\nplanted-in-key\\nplanted-in-key\\n-----END PRIVATE KEY-----")
-        logging.getLogger("model").error("cannot connect to %s", "https://user:planted-in-uri@host/x?sig=planted-in-query")
-        logging.getLogger("model").error("extra", extra={"client_secret": "planted-in-extra"})
-        warnings.warn("X-Api-Key: planted-in-warning")
-        thread = threading.Thread(target=self.fail)
-        thread.start()
-        thread.join()
-        try:
-            self.fail()
-        except ValueError:
-            traceback.print_exc()
-        if os.environ.get("FAILS"):
-            self.fail()
-
-    def fail(self):
-        raise ValueError(TOLD)
-
-    def score(self, batch):
-        texts = [str(text) for text in batch["text"]]
-        if any("fail" in text for text in texts):
-            raise ValueError(f"cannot score {texts}: {TOLD}")
-        print("scored", texts)
-        return batch
-"""
+TALKATIVE = ROOT / "tests" / "security" / "talkative"
+"""A model that tells all it knows."""
 
 PLANTED = "planted-in-"
 
 
 @pytest.fixture
-def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    modules = tmp_path / "modules"
-    modules.mkdir()
-    (modules / "talkative.py").write_text(TALKATIVE)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(modules), *sys.path[1:]]))
+def talkative(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TALKATIVE / "classes"), *sys.path[1:]]))
     monkeypatch.setenv("DB_PASSWORD", "planted-in-variable")
-    folder = tmp_path / "model"
-    folder.mkdir()
-    manifest = {
-        "name": "talkative",
-        "version": "1",
-        "format": "python",
-        "task": "prediction",
-        "options": {"class": "talkative:Talkative"},
-        "example": {"input": ["a"]},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+    return TALKATIVE / "model"
 
 
 @pytest.fixture

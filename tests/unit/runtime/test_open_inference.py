@@ -94,6 +94,14 @@ def test_infer_takes_the_version_that_is_served(table: FlaskClient) -> None:
     assert "id" not in answer.json
 
 
+@pytest.mark.parametrize("given", [{}, 7, ["a"], True])
+def test_an_id_that_is_no_text_is_refused(table: FlaskClient, given: Any) -> None:
+    # Found by fuzzing: the answer's own schema says that it is a text.
+    answer = infer(table, ROW, id=given)
+    assert answer.status_code == 400
+    assert answer.json == {"error": "id must be a text: it comes back in the answer."}
+
+
 @pytest.mark.parametrize(
     ("path", "served"),
     [("/v2/models/other/infer", "'model' is served"), ("/v2/models/model/versions/9/infer", "'1.2.3' is served")],

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Label, Resources, cel, validated
+from scoring_operator.api.image import PullSecrets
 
 ONE_ACCELERATOR = (
     "accelerator and resourceClaim exclude each other: a device comes from a device plug-in or from a DRA driver"
@@ -106,6 +107,11 @@ class HardwareClassSpec(ApiModel):
     priority_class_name: DnsName | None = Field(None, description="PriorityClass of the pods.")
     image: Image | None = Field(
         None, description="Image of the serving runtime on this hardware, instead of the operator's own for the format."
+    )
+    image_pull_secrets: PullSecrets = Field(
+        (),
+        description="Secrets with logins for image registries. They are looked for in each model's namespace: put them into all that use the class.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     image_variant: str | None = Field(
         None,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_v
 from scoring_operator.api.autoscaling import Autoscaling
 from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, TextRule, cel, validated
 from scoring_operator.api.endpoint import Endpoint
+from scoring_operator.api.image import PullPolicy, PullSecrets
 from scoring_operator.api.model_source import ModelSource
 from scoring_operator.api.network import Network
 
@@ -85,6 +86,18 @@ class Runtime(ApiModel):
     image: Image | None = Field(
         None,
         description="Image of the serving runtime, instead of the hardware class's or the operator's own for the format.",
+    )
+    image_pull_policy: PullPolicy | None = Field(
+        None,
+        description="When a node that has the image asks its registry again. Left out: Always for the tag latest or none, else IfNotPresent.",
+    )
+    image_pull_secrets: PullSecrets = Field(
+        (),
+        description=(
+            "Secrets of the model's namespace with logins for image registries, beside the hardware class's and the operator's. "
+            "With any of them the service account's own are not used."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     env: tuple[EnvironmentVariable, ...] = Field(
         (),

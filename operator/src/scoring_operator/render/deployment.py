@@ -17,6 +17,7 @@ from scoring_operator.render.fetching import (
     render_mounts,
     render_volumes,
 )
+from scoring_operator.render.image import choose_pull_policy, render_pull_secrets
 from scoring_operator.render.metadata import add_hash, compute_hash, render_labels, render_object, render_selector
 from scoring_operator.render.placement import render_placement
 from scoring_operator.render.resources import count_threads, merge_resources
@@ -88,6 +89,7 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         **({"initContainers": [render_fetch_container(model, hardware, settings)]} if is_fetched(model) else {}),
         "containers": [render_container(model, hardware, settings)],
         "volumes": [*render_volumes(model), *render_access_volumes(model)],
+        **render_pull_secrets(model, hardware, settings),
         **(claims if hardware.spec.resource_claim else {}),
         **render_placement(model, hardware.spec),
     }
@@ -95,10 +97,11 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
 
 def render_container(model: ScoringModel, hardware: HardwareClass, settings: Settings) -> Manifest:
     """Return the runtime's container."""
+    image = choose_image(model, hardware, settings)
     return {
         "name": CONTAINER,
-        "image": choose_image(model, hardware, settings),
-        "imagePullPolicy": "IfNotPresent",
+        "image": image,
+        "imagePullPolicy": choose_pull_policy(model, image),
         "env": render_environment(model, hardware, settings),
         "ports": render_ports(model),
         "resources": render_resources(model, hardware),

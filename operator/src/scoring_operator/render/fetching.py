@@ -3,11 +3,14 @@
 Only that container gets the Secret with the credentials; the one that serves reads what it leaves, and cannot write to it.
 """
 
+import json
+
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.api.model_uri import REMOTE_SCHEMES, find_claim, find_scheme
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import FETCH_CONTAINER
 from scoring_operator.quantities import parse_quantity
+from scoring_operator.render.image import find_pull_policy
 from scoring_operator.render.resources import merge_resources
 from scoring_operator.settings import Settings
 
@@ -91,9 +94,9 @@ def render_fetch_container(model: ScoringModel, hardware: HardwareClass, setting
     return {
         "name": FETCH_CONTAINER,
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": find_pull_policy(image),
         "args": ["fetch"],
-        "env": render_fetch_environment(model),
+        "env": render_fetch_environment(model, settings),
         "resources": render_fetch_resources(model, hardware),
         "securityContext": render_container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -101,7 +104,7 @@ def render_fetch_container(model: ScoringModel, hardware: HardwareClass, setting
     }
 
 
-def render_fetch_environment(model: ScoringModel) -> list[Manifest]:
+def render_fetch_environment(model: ScoringModel, settings: Settings) -> list[Manifest]:
     """Return the init container's environment: where the artifact is and how it is checked, then the model's own variables."""
     source = model.spec.model
     credentials, signature = source.credentials, source.signature
@@ -118,6 +121,7 @@ def render_fetch_environment(model: ScoringModel) -> list[Manifest]:
         "SCORING_MODEL_SIGNATURE_KEY": signature.public_key if signature else None,
         "SCORING_MODEL_SIGNATURE_URI": signature.uri if signature else None,
         "SCORING_MODEL_SIGNATURE": signature.value if signature else None,
+        "SCORING_REDACT_PATTERNS": json.dumps(settings.redact_patterns) if settings.redact_patterns else None,
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }
     return [{"name": name, "value": str(value)} for name, value in environment.items() if value is not None]

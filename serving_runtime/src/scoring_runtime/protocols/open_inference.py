@@ -94,7 +94,7 @@ class _Exchange:
         payload = parse_json(header)
         if not isinstance(payload, dict) or not isinstance(payload.get("inputs"), list):
             raise MissingInputError('The body has no inputs: send a JSON object such as {"inputs": [{"name": …}]}.')
-        self._id = payload.get("id")
+        self._id = _read_id(payload)
         self._parameters = _get_parameters(payload)
         self._outputs = self._read_outputs(payload.get("outputs"))
         return self.interface.check_inputs(_read_inputs(self.interface, payload["inputs"], binary))
@@ -230,6 +230,14 @@ def _write_output(name: str, tensor: Tensor, content: bytes | None) -> Json:
     if is_base64:
         described["parameters"] = {"content_type": "base64"}
     return described
+
+
+def _read_id(payload: Mapping[str, Json]) -> str | None:
+    """Return the caller's id of a request, which the answer carries; None without one. Raises InvalidInputError for what is no text."""
+    given = payload.get("id")
+    if given is not None and not isinstance(given, str):
+        raise InvalidInputError("id must be a text: it comes back in the answer.")
+    return given
 
 
 def _get_parameters(part: Mapping[str, Json]) -> Mapping[str, Json]:
