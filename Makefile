@@ -89,11 +89,12 @@ protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	sed -i 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' serving_runtime/src/scoring_runtime/protocols/open_inference_pb2.py
 
 bench-serving: .venv/installed ## The runtime beside its peers, about an hour: benchmarks/README.md
-	for benchmark in trivial faq resnet starts overload gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
+	for benchmark in trivial faq resnet starts overload front_door gpu; do $(PYTHON) -m benchmarks.serving $$benchmark || exit 1; done
 
-bench-operator: .venv/installed ## The operator beside the same objects made without one, some hours: benchmarks/README.md
+bench-operator: .venv/installed ## The operator beside the same objects made without one and beside KServe's controller, some hours: benchmarks/README.md
 	$(PYTHON) -m benchmarks.operator models 1 100 300 1000
 	$(PYTHON) -m benchmarks.operator models 5000 --no-floor
+	$(PYTHON) -m benchmarks.operator peer 1 100 300
 
 lock-bench: .venv/installed ## Lock the packages of the benchmarks' peers anew
 	for peer in benchmarks/serving/peers/*/ benchmarks/serving/plotting/; do $(LOCK) $${peer}requirements.in -o $${peer}requirements.txt || exit 1; done

@@ -13,7 +13,7 @@ from scoring_operator.kinds import CHILDREN, MANAGER
 
 MODELS = "/apis/scoring.dev/v1beta1/{}scoringmodels"
 CLASSES = "/apis/scoring.dev/v1beta1/{}hardwareclasses"
-RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:benchmark"}'
+RUNTIME_IMAGES = '{"sklearn": "localhost/runtime-sklearn:benchmark", "fetch": "localhost/runtime-fetch:benchmark"}'
 CLASS: Manifest = {
     "apiVersion": "scoring.dev/v1beta1",
     "kind": "HardwareClass",

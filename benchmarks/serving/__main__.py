@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks.serving trivial|faq|resnet|starts|overload|gpu`, from the repository's root."""
+"""Command line: `python -m benchmarks.serving trivial|faq|resnet|starts|overload|front_door|gpu`, from the repository's root."""
 
 import sys
 from enum import StrEnum
@@ -22,6 +22,7 @@ class Benchmark(StrEnum):
     RESNET = "resnet"
     STARTS = "starts"
     OVERLOAD = "overload"
+    FRONT_DOOR = "front_door"
     GPU = "gpu"
 
 

@@ -125,7 +125,7 @@ def render_targets(url: str, call: Call) -> bytes:
             "method": "POST",
             "url": url + call.path,
             "body": base64.b64encode(body).decode(),
-            "header": {"Content-Type": [call.content_type]},
+            "header": {"Content-Type": [call.content_type], **{name: [value] for name, value in call.headers}},
         }
         for body in (call.body, *call.others)
     ]

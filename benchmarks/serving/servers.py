@@ -43,6 +43,7 @@ class Call:
     read: Callable[[Any], Any] = lambda answer: answer
     content_type: str = "application/json"
     others: Sequence[bytes] = ()
+    headers: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def find_free_ports(count: int) -> list[int]:
 
 def send_call(client: httpx.Client, call: Call) -> Any:  # noqa: ANN401  # JSON
     """Send a call once; return what its `read` makes of the answer. Raises ServerFailed for anything but a 200."""
-    answer = client.post(call.path, content=call.body, headers={"Content-Type": call.content_type})
+    answer = client.post(
+        call.path, content=call.body, headers={"Content-Type": call.content_type, **dict(call.headers)}
+    )
     if answer.status_code != _OK:
         raise ServerFailed(f"{call.path} answered {answer.status_code}: {answer.text[:_LOG_CHARACTERS]}")
     return call.read(answer.json())

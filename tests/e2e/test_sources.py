@@ -132,21 +132,6 @@ def test_signed_artifact_is_served_and_one_of_another_key_is_not(
     models.kubectl("delete", "scoringmodel", "signed")
 
 
-def test_secret_that_is_missing_is_told_and_picked_up_once_it_is_there(
-    models: ScoringModels, folder: Path, server: str
-) -> None:
-    model = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn", "credentials": {"secretName": "later"}}
-    models.apply("late-secret", model=model, hardwareClass="e2e-small")
-    message = models.wait_for_reason("CredentialsMissing", "late-secret", timeout_seconds=120)["message"]
-    assert message == (
-        "The Secret later does not exist or is empty: create it with token, or username and password, or correct "
-        "spec.model.credentials."
-    )
-    models.kubectl("create", "secret", "generic", "later", f"--from-file=ca.crt={folder / 'ca.crt'}")
-    models.wait_until_ready("late-secret", timeout_seconds=240)
-    models.kubectl("delete", "scoringmodel", "late-secret")
-
-
 def test_server_that_is_not_trusted_is_told_and_not_stalled(models: ScoringModels, server: str) -> None:
     model = {"uri": f"{server}/javascript-faq.tar", "format": "sklearn"}
     models.apply("distrusted", model=model, hardwareClass="e2e-small")

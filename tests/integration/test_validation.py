@@ -97,6 +97,27 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             "set digest to sha256:<what sha256sum prints>",
         ),
         (
+            {"endpoint": {"apiKeys": {}}},
+            "spec.endpoint.apiKeys.secretName: Required value",
+        ),
+        (
+            {"endpoint": {"jwt": {"issuer": "http://login.example.com", "audiences": ["faq"]}}},
+            "issuer must be https://host/path as the issuer itself writes it, without user, query and fragment",
+        ),
+        (
+            {"endpoint": {"jwt": {"issuer": "https://login.example.com", "audiences": []}}},
+            "spec.endpoint.jwt.audiences in body should have at least 1 items",
+        ),
+        (
+            {"endpoint": {"rateLimit": {"perClient": {"requestsPerSecond": 0}}}},
+            "spec.endpoint.rateLimit.perClient.requestsPerSecond in body should be greater than or equal to 0.001",
+        ),
+        ({"endpoint": {"clients": {"trustedProxies": ["10.0.0.1"]}}}, "cidr must be an IP network such as 10.0.0.0/8"),
+        (
+            {"runtime": {"env": [{"name": "SCORING_API_KEYS_DIR", "value": ""}]}},
+            "this variable follows from other fields",
+        ),
+        (
             {"batching": {"maxSize": 0}},
             "spec.batching.maxSize: Invalid value: 0: spec.batching.maxSize in body should be greater than or equal to 1",
         ),

@@ -31,7 +31,7 @@ from scoring_runtime.digests import compute_digest
 
 FILES = {
     "manifest.json": b"{}",
-    "sub/weights 100%.bin": os.urandom(70 * 2**20),
+    "sub/weights 100%.bin": os.urandom(40 * 2**20),
     "sub/ä.txt": b"umlaut",
     "empty": b"",
 }

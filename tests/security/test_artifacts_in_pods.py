@@ -139,3 +139,21 @@ def test_signature_of_another_key_is_refused(models: ScoringModels, s3: Server, 
     signature = {"publicKey": public, "value": "A" * 86 + "=="}
     models.apply("forged", model=build_source(s3, signature=signature), hardwareClass="e2e-small")
     models.wait_for_reason("SignatureInvalid", "forged", timeout_seconds=120)
+
+
+def test_secret_that_is_missing_is_told_and_picked_up_once_it_is_there(
+    models: ScoringModels, s3: Server, digest: str
+) -> None:
+    source = build_source(s3, digest=digest, credentials={"secretName": "later"})
+    models.apply("late-secret", model=source, hardwareClass="e2e-small")
+    message = models.wait_for_reason("CredentialsMissing", "late-secret", timeout_seconds=120)["message"]
+    assert message == (
+        "The Secret later does not exist or is empty: create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or correct "
+        "spec.model.credentials."
+    )
+    (pod,) = models.kubectl.list("pods", "-l", "scoring.dev/model=late-secret")
+    literals = [f"--from-literal={key}={value}" for key, value in S3_KEYS.items()]
+    models.kubectl("create", "secret", "generic", "later", *literals, f"--from-file=ca.crt={s3.authority}")
+    models.wait_until_ready("late-secret", timeout_seconds=300)
+    (same,) = models.kubectl.list("pods", "-l", "scoring.dev/model=late-secret")
+    assert same["metadata"]["uid"] == pod["metadata"]["uid"]

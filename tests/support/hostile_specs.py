@@ -60,6 +60,22 @@ MODEL_SPECS: tuple[dict[str, Any], ...] = (
             "loadBalancerClass": "example.com/internal",
             "loadBalancerSourceRanges": ["10.0.0.0/8"],
             "externalTrafficPolicy": "Local",
+            "apiKeys": {"secretName": "faq-keys"},
+            "jwt": {
+                "issuer": "https://login.example.com:8443/realms/shop",
+                "audiences": ["faq"],
+                "jwksUri": "https://login.example.com/keys",
+                "requiredClaims": {"scope": ["score"]},
+                "nameClaim": "azp",
+                "caBundle": {"configMapName": "company-ca", "key": "ca.crt"},
+            },
+            "rateLimit": {
+                "perKey": {"requestsPerSecond": 50, "burst": 100},
+                "perClient": {"requestsPerSecond": 0.5},
+            },
+            "clients": {"maxRequests": 8, "maxConnections": 256, "trustedProxies": ["10.0.0.0/8"]},
+            "maxBodyBytes": 1048576,
+            "timeouts": {"headerSeconds": 75, "bodySeconds": 10},
             "host": "faq.example.com",
             "gateway": {
                 "name": "public",

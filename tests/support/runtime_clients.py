@@ -2,6 +2,7 @@
 
 from flask.testing import FlaskClient
 
+from scoring_runtime.access.gate import create_gate
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
@@ -22,4 +23,5 @@ def create_service(settings: Settings, *, is_loaded: bool = True, is_draining: b
 def open_client(settings: Settings, *, is_loaded: bool = True, is_draining: bool = False) -> FlaskClient:
     """Return a client of the app of these settings."""
     service = create_service(settings, is_loaded=is_loaded, is_draining=is_draining)
-    return create_app(settings, service, Metrics(service.batcher)).test_client()
+    gate = create_gate(settings, settings.model_name)
+    return create_app(settings, service, Metrics(service.batcher), gate=gate).test_client()

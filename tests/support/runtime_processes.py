@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from time import monotonic
 
@@ -30,6 +31,12 @@ class Runtime:
             if json.loads(line)["event"] == event:
                 return
         raise AssertionError(f"{event!r} never came: {self.log}")
+
+    def follow_log(self) -> None:
+        """Read the log until the process ends, as a node does: whoever writes more than a pipe holds would wait else."""
+        stdout = self.process.stdout
+        assert stdout is not None
+        threading.Thread(target=lambda: self.log.extend(stdout), daemon=True).start()
 
     def wait_for_server(self) -> None:
         """Return when the server accepts connections."""
@@ -62,9 +69,9 @@ class Runtime:
 
 
 def find_free_port() -> int:
-    """Return a port that nobody uses now."""
+    """Return a port that nobody uses now at any address, as the runtime listens at all of them."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("", 0))
         port: int = free.getsockname()[1]
     return port
 

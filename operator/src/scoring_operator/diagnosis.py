@@ -20,6 +20,7 @@ CONTAINER_NOT_STARTED = "ContainerNotStarted"
 OUT_OF_MEMORY = "OutOfMemory"
 RUNTIME_FAILED = "RuntimeFailed"
 REPLICAS_REFUSED = "ReplicasRefused"
+API_KEYS_MISSING = "ApiKeysMissing"
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 
 IMAGE_WAITING = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
@@ -42,10 +43,12 @@ PERMANENT_CODES = {
     "ModelInvalid",
     "FormatNotInstalled",
     "UnexpectedAnswer",
+    API_KEYS_MISSING,
 }
 """Codes of the runtime's termination message (docs/runtime-contract.md) that time alone will not mend."""
 
 MESSAGE_CHARACTERS = 1024
+KEYS_VOLUME = "api-keys"
 POD_HASH_LABEL = "pod-template-hash"
 
 
@@ -55,6 +58,7 @@ def find_problem(deployment: Manifest | None, pods: Sequence[Manifest]) -> Model
     When the Deployment's progress deadline has passed, whatever holds it up is stalled.
     """
     problem = next((found for pod in select_newest(deployment, pods) if (found := find_pod_problem(pod))), None)
+    problem = name_keys_secret(problem, deployment)
     if not is_observed(deployment):
         return problem  # The Deployment's conditions still speak of the generation before.
     refused = find_condition(deployment, "ReplicaFailure")
@@ -198,6 +202,16 @@ def describe_end(pod: Manifest, status: Manifest, ended: Manifest) -> ModelProbl
         f"See `kubectl logs --previous {pod['metadata']['name']}{where}`."
     )
     return ModelProblem(RUNTIME_FAILED, message, stalled=False)
+
+
+def name_keys_secret(problem: ModelProblem | None, deployment: Manifest | None) -> ModelProblem | None:
+    """Return the problem; that of missing keys with the Secret's name, which the pods' template has, as Secrets are not read."""
+    if problem is None or problem.reason != API_KEYS_MISSING or deployment is None:
+        return problem
+    volumes = deployment["spec"].get("template", {}).get("spec", {}).get("volumes") or []
+    names = [volume["secret"]["secretName"] for volume in volumes if volume["name"] == KEYS_VOLUME]
+    said = f"The Secret {names[0]} of spec.endpoint.apiKeys does not exist, or is of no use. " if names else ""
+    return ModelProblem(problem.reason, said + problem.message, stalled=problem.stalled)
 
 
 def parse_termination_message(text: str) -> tuple[str, str] | None:

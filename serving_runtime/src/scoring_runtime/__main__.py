@@ -1,4 +1,4 @@
-"""Entry point of the runtime: serves the model; `fetch` only fetches it, `digest PATH` tells an artifact's digest."""
+"""Entry point of the runtime: serves the model; `fetch` only fetches it, `digest PATH` tells an artifact's digest, `keys` makes API keys."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from scoring_runtime.settings import PREFIX, Settings, read_settings, read_termi
 from scoring_runtime.termination import report_failure
 from scoring_runtime.uris import parse_uri
 
-USAGE = "usage: python -m scoring_runtime [fetch | digest PATH]"
+USAGE = "usage: python -m scoring_runtime [fetch | digest PATH | keys …]"
 
 
 def main() -> None:
@@ -24,6 +24,10 @@ def main() -> None:
             _run(_fetch)
         case ["digest", path]:
             _print_digest(path)
+        case ["keys", *arguments]:
+            from scoring_runtime.keys_command import run  # noqa: PLC0415  # the server does without
+
+            run(arguments)
         case _:
             sys.exit(USAGE)
 

@@ -11,18 +11,20 @@ from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
+from scoring_runtime.access.gate import Gate
 from scoring_runtime.batching import describe_limits
+from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.pages import create_pages
 from scoring_runtime.prefix import PathPrefix
-from scoring_runtime.protocols import JSON, HttpProtocol, find_status, get_retry_after
+from scoring_runtime.protocols import JSON, HttpProtocol, find_status, list_headers
 from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
 from scoring_runtime.protocols.predict import PredictProtocol
 from scoring_runtime.protocols.score import ScoreProtocol, write_error
 from scoring_runtime.request_log import RequestLog
-from scoring_runtime.routes import ScoringRoutes
+from scoring_runtime.routes import Door, ScoringRoutes
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 
@@ -63,8 +65,14 @@ class Pages:
         return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def create_app(settings: Settings, service: ScoringService, metrics: Metrics, log: RequestLog | None = None) -> Flask:
-    """Return the WSGI app that serves the model of `service`, and tells `log` of each scoring request."""
+def create_app(
+    settings: Settings,
+    service: ScoringService,
+    metrics: Metrics,
+    log: RequestLog | None = None,
+    gate: Gate | None = None,
+) -> Flask:
+    """Return the WSGI app that serves the model of `service` to those whom the gate lets in, and tells `log` of each scoring request."""
     app = Flask("scoring_runtime", static_folder=None)
     pages = Pages(service, metrics)
     app.add_url_rule("/version", view_func=pages.show_version)
@@ -82,7 +90,10 @@ def create_app(settings: Settings, service: ScoringService, metrics: Metrics, lo
         OpenInferenceProtocol(service, directory),
         PredictProtocol(service, directory),
     ]
-    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, settings.max_body_bytes, metrics, log)  # type: ignore[method-assign]
+    bodies = BodyReader(settings.body_timeout_seconds, settings.max_queue + 1)
+    bodies.watch()
+    door = Door(settings.max_body_bytes, bodies, gate)
+    app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, door, metrics, log)  # type: ignore[method-assign]
     if settings.path_prefix:
         app.wsgi_app = PathPrefix(app.wsgi_app, settings.path_prefix)  # type: ignore[method-assign]
     return app
@@ -91,9 +102,7 @@ def create_app(settings: Settings, service: ScoringService, metrics: Metrics, lo
 def answer_request_error(error: RequestError) -> Response:
     """Turn an error of the runtime into its HTTP answer."""
     response = _answer_error(error.code, error.message, find_status(error))
-    seconds = get_retry_after(error)
-    if seconds is not None:
-        response.headers["Retry-After"] = str(seconds)
+    response.headers.extend(list_headers(error))
     return response
 
 

@@ -12,8 +12,10 @@ ScoringRuntimeError            code and message; the message says what is wrong 
 └── RequestError               one request cannot be answered; the runtime goes on
     ├── InvalidJsonError · MissingInputError · EmptyInputError · InvalidInputError · TooManyItemsError
     ├── InvalidBase64Error · InvalidImageError · TruncatedImageError · TooManyImagesError · ImageTooLargeError
-    ├── InputTooLongError · BodyTooLargeError · UnsupportedMediaTypeError · ModelNotFoundError
+    ├── InputTooLongError · BodyTooLargeError · BodyTimeoutError · UnsupportedMediaTypeError · UnsupportedEncodingError
+    ├── ModelNotFoundError
     └── ScoringFailedError · NotReadyError · OverloadedError
+Those of keys, tokens and limits are in access/errors.py.
 """
 
 from typing import ClassVar
@@ -233,8 +235,20 @@ class BodyTooLargeError(RequestError):
     code = "BodyTooLarge"
 
 
+class BodyTimeoutError(RequestError):
+    """The body did not come within SCORING_BODY_TIMEOUT_SECONDS, or came too slowly while many wait."""
+
+    code = "BodyTimeout"
+
+
 class UnsupportedMediaTypeError(RequestError):
     """The task does not read this content type."""
+
+    code = "UnsupportedMediaType"
+
+
+class UnsupportedEncodingError(RequestError):
+    """The body is compressed."""
 
     code = "UnsupportedMediaType"
 

@@ -1,9 +1,15 @@
 """The runtime's Prometheus metrics, in a registry of their own for each app. Filled by app.py and loading.py."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from scoring_runtime.access import Caller
 from scoring_runtime.batching import Batcher
 from scoring_runtime.model import ServedModel
+
+NOBODY = "(none)"
+"""The label of requests that show no valid key: no name of a key has brackets."""
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -21,6 +27,13 @@ class Metrics:
         )
         # Finding a child by its labels costs several times what counting does.
         self._by_status: dict[int, Counter] = {}
+        self._callers = Counter(
+            "scoring_key_requests",
+            "Scoring requests by the name of their API key and HTTP status.",
+            ["key", "code"],
+            registry=self.registry,
+        )
+        self._by_caller: dict[tuple[str, int], Counter] = {}
         self._duration = Histogram(
             "scoring_request_duration_seconds",
             "Time from the first byte read to the answer, waiting included.",
@@ -44,6 +57,10 @@ class Metrics:
         inside.set_function(batcher.count_inside)
         waiting = Gauge("scoring_queue_waiting", "Requests that wait for the model.", registry=self.registry)
         waiting.set_function(batcher.count_waiting)
+        cut = Counter(
+            "scoring_connections_cut", "Connections cut since one client held too many.", registry=self.registry
+        )
+        self.record_cut_connections: Callable[[int], None] = cut.inc
         self._load = Gauge(
             "scoring_model_load_seconds",
             "Time to verify, load and warm up, and to fetch where no other container has.",
@@ -51,6 +68,14 @@ class Metrics:
         )
         labels = ["name", "version", "format", "task", "digest"]
         self._model = Gauge("scoring_model_info", "The served model; always 1.", labels, registry=self.registry)
+
+    def record_caller(self, caller: Caller | None, status: int) -> None:
+        """Count one scoring request of a key, or of nobody known."""
+        label = NOBODY if caller is None else caller.label
+        known = self._by_caller.get((label, status))
+        if known is None:
+            known = self._by_caller[label, status] = self._callers.labels(label, str(status))
+        known.inc()
 
     def record_request(self, status: int, seconds: float) -> None:
         """Count one scoring request."""

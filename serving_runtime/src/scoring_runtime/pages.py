@@ -11,7 +11,8 @@ from flask import Blueprint, Response, render_template, request
 
 from scoring_runtime.errors import InvalidInputError, NotReadyError, RequestError
 from scoring_runtime.openapi import describe_api, list_operations
-from scoring_runtime.protocols import JSON, find_status, get_retry_after
+from scoring_runtime.openapi_access import add_security
+from scoring_runtime.protocols import JSON, find_status, list_headers
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface, describe_tensors
 from scoring_runtime.protocols.open_inference import write_error
 from scoring_runtime.protocols.predict import describe_signature
@@ -60,9 +61,7 @@ def create_pages(service: ScoringService, directory: ModelDirectory, settings: S
 def answer_error(error: RequestError) -> Response:
     """Turn an error of the runtime into its HTTP answer."""
     answer = Response(write_error(error), find_status(error), content_type=JSON)
-    seconds = get_retry_after(error)
-    if seconds is not None:
-        answer.headers["Retry-After"] = str(seconds)
+    answer.headers.extend(list_headers(error))
     return answer
 
 
@@ -179,7 +178,8 @@ class DocumentPages:
         if self._shown is None or self._shown[0] is not interface:
             model = self._service.get_model()
             limit, prefix = self._settings.max_body_bytes, self._settings.path_prefix
-            self._shown = interface, describe_api(model, interface, limit, prefix)
+            document = describe_api(model, interface, limit, prefix)
+            self._shown = interface, add_security(document) if self._settings.asks_for_credentials else document
         return self._shown[1]
 
 

@@ -145,14 +145,15 @@ RULES = (
             "nvapi-",
             "pypi-",
             "npm_",
+            "scoring_",
         ),
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[a-z]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|hf_[A-Za-z0-9]{16,255}"
             r"|xox[a-z]-[\w-]{8,255}|AIza[\w-]{35}|ya29\.[\w-]{10,2048}|sk-[\w-]{16,255}|sk_[a-z]{2,8}_\w{12,255}|dckr_pat_[\w-]{16,255}"
-            r"|nvapi-[\w-]{16,255}|pypi-[\w-]{32,512}|npm_[A-Za-z0-9]{20,255})"
+            r"|nvapi-[\w-]{16,255}|pypi-[\w-]{32,512}|npm_[A-Za-z0-9]{20,255}|scoring_[\w-]{43}(?![\w-]))"
         ),
         REDACTED,
-        "keys that say themselves whose they are: AWS, GitHub, GitLab, Hugging Face, Slack, Google, OpenAI and Stripe, Docker, NVIDIA, PyPI, npm",
+        "keys that say themselves whose they are: AWS, GitHub, GitLab, Hugging Face, Slack, Google, OpenAI and Stripe, Docker, NVIDIA, PyPI, npm, and our own",
     ),
 )
 

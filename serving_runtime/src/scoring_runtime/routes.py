@@ -1,16 +1,23 @@
-"""The scoring routes in front of Flask: straight from WSGI to a protocol's handler and back. Used by app.py."""
+"""The scoring routes in front of Flask: through the gate, straight from WSGI to a protocol's handler and back. Used by app.py."""
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from time import perf_counter, time
+from typing import NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
-from scoring_runtime.errors import RequestError, ScoringFailedError
+from scoring_runtime.access import Caller
+from scoring_runtime.access.gate import OPEN_PATHS, Credentials, Gate, Visit
+from scoring_runtime.bodies import BodyReader
+from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
-from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, get_retry_after
+from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
+from scoring_runtime.protocols.open_inference import write_error as write_message
 from scoring_runtime.protocols.score import write_error
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
 from scoring_runtime.request_log import RequestLog, RequestRecord
@@ -20,12 +27,39 @@ Route = tuple[HttpProtocol, Handler]
 
 # Threads that may read bodies of refused requests at once: clients that trickle must not hold those that answer probes.
 MAX_DISCARDING = 8
+# The same of those that read bodies for Flask.
+MAX_PAGE_BODIES = 8
+
+MAX_PAGE_BODY_BYTES = 2**16
+# Said where a body is left unread: the server ends such a connection, and a client that does not know would ask there again.
+CLOSE = ("Connection", "close")
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _OK = 200
 _METHOD_NOT_ALLOWED = 405
 
 _logger = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Door:
+    """What requests have to pass: the most bytes of a body, the reader that gives it so much time, and the gate, if any."""
+
+    max_body_bytes: int
+    bodies: BodyReader
+    gate: Gate | None = None
+
+
+class _Outcome(NamedTuple):
+    """What became of a request."""
+
+    request_id: str
+    protocol: str
+    status: int
+    seconds: float
+    answer: HttpAnswer
+    failure: RequestError | None
+    caller: Caller | None
 
 
 class ScoringRoutes:
@@ -35,15 +69,17 @@ class ScoringRoutes:
         self,
         rest: WSGIApplication,
         protocols: Sequence[HttpProtocol],
-        max_body_bytes: int,
+        door: Door,
         metrics: Metrics,
         log: RequestLog | None = None,
     ) -> None:
         self._rest = rest
+        self._door = door
+        self._gate = door.gate
         self._log = log
-        self._max_body_bytes = max_body_bytes
         self._metrics = metrics
         self._discarding = threading.BoundedSemaphore(MAX_DISCARDING)
+        self._page_bodies = threading.BoundedSemaphore(MAX_PAGE_BODIES)
         self._protocols = protocols
         self._routes: dict[str, Route] = {
             path: (protocol, handler) for protocol in protocols for path, handler in protocol.routes.items()
@@ -54,7 +90,7 @@ class ScoringRoutes:
         path = environ["PATH_INFO"]
         route = self._routes.get(path) or self._find(path)
         if route is None:
-            return self._rest(environ, start_response)
+            return self._pass_on(path, environ, start_response)
         if environ["REQUEST_METHOD"] != "POST":
             return _refuse_method(start_response)
         return self._score(*route, environ, start_response)
@@ -71,10 +107,14 @@ class ScoringRoutes:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         started = perf_counter()
-        request = HttpRequest(environ, self._max_body_bytes)
+        request = HttpRequest(environ, self._door.max_body_bytes, self._door.bodies)
         request_id = choose_request_id(request.get_header(HEADER))
+        visit: Visit | None = None
         failure: RequestError | None = None
         try:
+            if self._gate is not None:
+                visit = self._gate.enter(_read_credentials(environ))
+            request.check_encoding()
             status, answer = _OK, handler(request)
         except RequestError as error:
             failure, status, answer = error, find_status(error), _write_error(protocol, error)
@@ -83,15 +123,53 @@ class ScoringRoutes:
             _logger.exception("request failed", request_id=request_id, exc_info=error)
             failure = ScoringFailedError("The model failed on this request: the server's log says why.")
             status, answer = find_status(failure), _write_error(protocol, failure)
-        seconds = perf_counter() - started
+        finally:
+            if visit is not None and self._gate is not None:
+                self._gate.leave(visit)
+        caller = visit.caller if visit is not None else None
+        self._record(
+            request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
+        )
+        ending = [CLOSE] if failure is not None and request.is_unread() else []
+        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id), *ending])
+        return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
+
+    def _record(self, request: HttpRequest, outcome: _Outcome) -> None:
+        """Count one scoring request, and tell the log of it."""
+        request_id, protocol, status, seconds, answer, failure, caller = outcome
         self._metrics.record_request(status, seconds)
+        if self._gate is not None and self._gate.asks_for_credentials:
+            self._metrics.record_caller(caller, status)
         if self._log is not None:
             trace_id = find_trace_id(request.get_header(TRACE_HEADER))
             code = failure.code if failure else None
-            sizes = request.length, len(answer.body)
-            self._log.add(RequestRecord(time(), request_id, protocol.name, status, seconds, *sizes, code, trace_id))
-        start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id)])
-        return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
+            told = protocol, status, seconds, request.length, len(answer.body), code, trace_id
+            self._log.add(RequestRecord(time(), request_id, *told, caller.name if caller else None))
+
+    def _pass_on(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""
+        try:
+            if self._gate is not None and path not in OPEN_PATHS:
+                self._gate.leave(self._gate.enter(_read_credentials(environ)))
+            if environ.get("CONTENT_LENGTH"):
+                environ = self._fetch_body(environ)
+        except RequestError as error:
+            is_message = path.startswith(("/v1", "/v2"))
+            body = write_message(error) if is_message else write_error(error.code, error.message)
+            headers = [*_describe(HttpAnswer(body)), *list_headers(error), CLOSE]
+            start_response(_STATUS_LINES[find_status(error)], headers)
+            return [body]
+        return self._rest(environ, start_response)
+
+    def _fetch_body(self, environ: WSGIEnvironment) -> WSGIEnvironment:
+        """Return the environment with its body in memory. Raises RequestError, also when too many of these are on their way."""
+        if not self._page_bodies.acquire(blocking=False):
+            raise OverloadedError("Too many bodies for other paths than those that score: try again later.")
+        try:
+            body = HttpRequest(environ, MAX_PAGE_BODY_BYTES, self._door.bodies).read()
+        finally:
+            self._page_bodies.release()
+        return {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
@@ -106,9 +184,14 @@ def _describe(answer: HttpAnswer) -> Headers:
 
 
 def _write_error(protocol: HttpProtocol, error: RequestError) -> HttpAnswer:
-    seconds = get_retry_after(error)
-    headers = () if seconds is None else (("Retry-After", str(seconds)),)
-    return HttpAnswer(protocol.write_error(error), JSON, headers)
+    return HttpAnswer(protocol.write_error(error), JSON, tuple(list_headers(error)))
+
+
+def _read_credentials(environ: WSGIEnvironment) -> Credentials:
+    get = environ.get
+    return Credentials(
+        get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), get("REMOTE_ADDR") or "", get("HTTP_X_FORWARDED_FOR")
+    )
 
 
 def _refuse_method(start_response: StartResponse) -> Iterable[bytes]:

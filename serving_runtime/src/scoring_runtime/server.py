@@ -13,18 +13,18 @@ from multiprocessing.synchronize import Event
 from typing import Any
 
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from scoring_runtime.connections import MAX_CONNECTIONS
 from scoring_runtime.errors import InvalidSettingsError
 from scoring_runtime.logs import build_logging_config
 from scoring_runtime.settings import Settings
 
 # Beside those that wait for the model: threads that read requests, refuse them or answer probes.
 SPARE_THREADS = 32
-# granian counts connections here, idle ones too; fewer would lock out probes.
-MAX_CONNECTIONS = 4096
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -42,6 +42,9 @@ def serve(settings: Settings) -> None:
         interface=Interfaces.WSGI,
         blocking_threads=settings.max_queue + SPARE_THREADS,
         backpressure=MAX_CONNECTIONS,
+        # Over HTTP/2 granian has no time limits, and none until it knows which version is spoken: a silent client would stay.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.header_timeout_seconds * 1000)),
         websockets=False,
         log_level=LogLevels.error,
         log_dictconfig=build_logging_config(settings.log_level),

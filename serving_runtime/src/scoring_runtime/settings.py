@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
+from scoring_runtime.access.settings import AccessSettings
 from scoring_runtime.errors import InvalidSettingsError
 from scoring_runtime.redaction import compile_pattern
 
@@ -40,8 +41,8 @@ def _read_cpu_limit(cgroup: Path) -> float | None:
     return None
 
 
-class Settings(BaseSettings):
-    """Every setting of the runtime; an empty variable counts as not set."""
+class Settings(AccessSettings):
+    """Every setting of the runtime, with those of access/settings.py; an empty variable counts as not set."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -64,7 +65,6 @@ class Settings(BaseSettings):
     work_dir: Path = Path("/var/lib/scoring")
     port: int = Field(default=8080, ge=1, le=65535)
     threads: int = Field(default_factory=count_cpus, ge=1, le=1024)
-    max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     max_image_pixels: int = Field(default=32 * 2**20, ge=1)
     max_queue: int = Field(default=64, ge=0, le=10_000)
     max_wait_seconds: float = Field(default=10.0, gt=0, le=3600)
@@ -103,6 +103,12 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise InvalidSettingsError(_explain(error.errors()[0])) from None
+    except SettingsError as error:
+        # pydantic-settings names the field in its message alone.
+        field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
+        raise InvalidSettingsError(
+            f"{PREFIX}{field.upper()} is not JSON: write it as the runtime contract shows it."
+        ) from None
 
 
 def read_termination_log(environ: Mapping[str, str]) -> Path:

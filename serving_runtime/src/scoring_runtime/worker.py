@@ -5,6 +5,7 @@ import multiprocessing.util
 import os
 import signal
 import threading
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.synchronize import Event
 from typing import NoReturn
@@ -12,8 +13,11 @@ from typing import NoReturn
 import structlog
 from flask import Flask
 
+from scoring_runtime.access.clients import ClientFinder
+from scoring_runtime.access.gate import Gate, create_gate
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
+from scoring_runtime.connections import MAX_CONNECTIONS, ConnectionLimit
 from scoring_runtime.errors import DeviceLostError, InvalidSettingsError, LoadError, ScorerFailedError
 from scoring_runtime.loading import limit_threads, load_model
 from scoring_runtime.logs import configure_logging, configure_redaction
@@ -34,6 +38,17 @@ ANSWER_SECONDS = 0.5
 _logger = structlog.stdlib.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a worker is made of."""
+
+    settings: Settings
+    service: ScoringService
+    metrics: Metrics
+    gate: Gate | None
+    log: RequestLog | None = None
+
+
 def start_worker(settings: Settings, draining: Event) -> Flask:
     """Return the app and load its model on a thread. Runs in the worker process, and ends it when loading fails."""
     # A group of its own: a signal to the whole group (a terminal, `timeout`) must not end the worker before it drained.
@@ -46,14 +61,29 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     limit_threads(settings.threads)
     slot = ModelSlot(draining.is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
-    metrics = Metrics(batcher)
-    load = partial(_load_or_exit, settings, slot, batcher, metrics)
-    threading.Thread(target=load, name="loading", daemon=True).start()
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
+    parts = _Parts(settings, service, Metrics(batcher), _create_gate(settings), log)
+    threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
-        _start_grpc(settings, service, metrics, draining, log)
-    return create_app(settings, service, metrics, log)
+        _start_grpc(parts, draining)
+    _limit_connections(parts)
+    return create_app(settings, service, parts.metrics, log, parts.gate)
+
+
+def _create_gate(settings: Settings) -> Gate | None:
+    try:
+        return create_gate(settings, settings.model_name)
+    except LoadError as error:
+        _end_worker(settings, error)
+
+
+def _limit_connections(parts: _Parts) -> None:
+    settings = parts.settings
+    is_exempt = ClientFinder(settings.trusted_proxies).is_trusted
+    limit = ConnectionLimit(settings.port, settings.max_connections_per_client, MAX_CONNECTIONS, is_exempt)
+    limit.report = parts.metrics.record_cut_connections
+    limit.watch()
 
 
 def _open_request_log() -> RequestLog:
@@ -63,15 +93,14 @@ def _open_request_log() -> RequestLog:
     return log
 
 
-def _start_grpc(
-    settings: Settings, service: ScoringService, metrics: Metrics, draining: Event, log: RequestLog | None
-) -> None:
+def _start_grpc(parts: _Parts, draining: Event) -> None:
+    settings = parts.settings
     try:
         # Only here: grpcio costs time and memory, and may be missing.
         from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
 
-        limits = GrpcLimits(settings.max_body_bytes, settings.max_queue)
-        server = start_grpc_server(settings.grpc_port or 0, service, metrics, limits, log)
+        limits = GrpcLimits(settings.max_body_bytes, settings.max_queue, parts.gate)
+        server = start_grpc_server(settings.grpc_port or 0, parts.service, parts.metrics, limits, parts.log)
     except InvalidSettingsError as error:
         _end_worker(settings, error)
     except ModuleNotFoundError as error:
@@ -106,9 +135,12 @@ def _insist_on_end(draining: Event, drain_seconds: float) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
-def _load_or_exit(settings: Settings, slot: ModelSlot, batcher: Batcher, metrics: Metrics) -> None:
+def _load_or_exit(parts: _Parts) -> None:
+    settings, service = parts.settings, parts.service
     try:
-        metrics.record_model(load_model(settings, slot, batcher))
+        if parts.gate is not None:
+            parts.gate.open(threading.Event().wait)
+        parts.metrics.record_model(load_model(settings, service.slot, service.batcher))
     except LoadError as error:
         _end_worker(settings, error)
     except BaseException as error:

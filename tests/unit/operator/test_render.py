@@ -42,6 +42,31 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "behind-a-front-door": (
+        {
+            "model": {"uri": "file:///m", "format": "sklearn"},
+            "endpoint": {
+                "apiKeys": {"secretName": "faq-keys"},
+                "jwt": {
+                    "issuer": "https://login.example.com/realms/shop",
+                    "audiences": ["faq"],
+                    "jwksUri": "https://login.example.com:8443/keys",
+                    "requiredClaims": {"scope": ["score", "admin"]},
+                    "nameClaim": "azp",
+                    "caBundle": {"configMapName": "company-ca"},
+                },
+                "rateLimit": {
+                    "perKey": {"requestsPerSecond": 50, "burst": 100},
+                    "perClient": {"requestsPerSecond": 0.5},
+                },
+                "clients": {"maxRequests": 8, "maxConnections": 256, "trustedProxies": ["10.0.0.0/8"]},
+                "maxBodyBytes": 1048576,
+                "timeouts": {"headerSeconds": 75, "bodySeconds": 10},
+            },
+            "network": {},
+        },
+        {},
+    ),
     "autoscaled": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 35}, "replicas": 7}, {}),
     "scaled-by-metrics-apis": (
         {

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -15,6 +16,25 @@ from scoring_runtime.settings import DEFAULT_TERMINATION_LOG, count_cpus, read_s
 from scoring_runtime.termination import write_termination_message
 
 URI = "file:///models/faq"
+ACCESS_DEFAULTS: dict[str, Any] = {
+    "api_keys_dir": None,
+    "jwt_issuer": None,
+    "jwt_audiences": (),
+    "jwt_jwks_uri": None,
+    "jwt_required_claims": {},
+    "jwt_name_claim": "sub",
+    "jwt_ca_file": None,
+    "rate_per_key": None,
+    "burst_per_key": 1,
+    "rate_per_client": None,
+    "burst_per_client": 1,
+    "max_requests_per_client": None,
+    "max_connections_per_client": 1024,
+    "trusted_proxies": (),
+    "max_body_bytes": 8388608,
+    "header_timeout_seconds": 30.0,
+    "body_timeout_seconds": 30.0,
+}
 
 
 def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +60,7 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "work_dir": Path("/var/lib/scoring"),
         "port": 8080,
         "threads": count_cpus(),
-        "max_body_bytes": 8388608,
+        **ACCESS_DEFAULTS,
         "max_image_pixels": 33554432,
         "max_queue": 64,
         "max_wait_seconds": 10.0,
@@ -54,6 +74,24 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "redact_patterns": (),
         "termination_log": Path("/dev/termination-log"),
     }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SCORING_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("SCORING_TRUSTED_PROXIES", '["10.0.0.1/8"]'),
+        ("SCORING_JWT_AUDIENCES", "faq"),
+        ("SCORING_JWT_REQUIRED_CLAIMS", '{"scope": "one"}'),
+        ("SCORING_RATE_PER_CLIENT", "0"),
+        ("SCORING_BODY_TIMEOUT_SECONDS", "-1"),
+    ],
+)
+def test_wrong_setting_of_the_front_door_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv("SCORING_MODEL_URI", URI)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSettingsError, match=variable):
+        read_settings()
 
 
 @pytest.mark.parametrize(

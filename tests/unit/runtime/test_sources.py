@@ -397,3 +397,39 @@ def test_login_of_another_registry_is_missing(registry: ArtifactServer, settings
     secret.fill(**{".dockerconfigjson": json.dumps({"auths": {"other.example.com": {"auth": "QTpC"}}})})
     with pytest.raises(CredentialsMissingError, match=r"\.dockerconfigjson has no entry for 127\.0\.0\.1"):
         fetch_artifact(settings(f"oci://{registry.base}/team/faq:3", model_endpoint=None))
+
+
+HOSTILE = [
+    b"", b"no json", b"null", b"7", b"[]", b'"x"', b"{}", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"[null, 7, [], {}]",
+    b'{"layers": {}}', b'{"layers": [7, null]}', b'{"layers": [{}]}', b'{"layers": [{"digest": 7, "size": "x"}]}',
+    b'{"layers": [{"digest": "sha256:../../x", "size": 1, "annotations": []}]}',
+    b'{"layers": [{"digest": "sha256:' + b"0" * 64 + b'", "size": -1, "annotations": {"org.opencontainers.image.title": 7}}]}',
+    b'{"layers": [{"digest": "sha256:' + b"0" * 64 + b'", "size": 1, "annotations": [["org.opencontainers.image.title"]]}]}',
+    b'{"sha": 7}', b'{"sha": "../../../x"}', b'[{"type": "file"}]', b'[{"type": "file", "path": 7, "size": 1}]',
+    b'[{"type": "file", "path": "onnx/x", "size": true}]', b'[{"type": "file", "path": "onnx/x", "size": -5}]',
+    b'[{"type": "file", "path": "onnx/../../x", "size": 1, "lfs": 7}]', b'[{"type": "file", "path": "onnx/x", "size": "9"}]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=lambda answer: answer[:40])
+def test_hostile_answers_of_hub_and_registry_are_told_and_nothing_lands_outside(
+    registry: ArtifactServer, settings: Any, secret: Secret, tmp_path: Path, answer: bytes
+) -> None:
+    before = {path for path in tmp_path.rglob("*") if "work" not in path.parts}
+    tree = f"/api/models/team/faq/tree/{COMMIT}"
+    commit = {"/api/models/team/faq/revision/main": json.dumps({"sha": COMMIT}).encode()}
+    cases = [
+        (f"oci://{registry.base}/team/faq:3", None, {"/v2/team/faq/manifests/3": answer}),
+        (f"oci://{registry.base}/team/faq:3", None, {"/v2/team/faq/manifests/3": b"{}", "/token": answer}),
+        ("hf://team/faq/onnx", f"https://{registry.base}", {"/api/models/team/faq/revision/main": answer}),
+        ("hf://team/faq/onnx", f"https://{registry.base}", {**commit, tree: answer}),
+    ]
+    secret.fill(HF_TOKEN="hf_hush")
+    for uri, endpoint, files in cases:
+        registry.files.update(files)
+        with pytest.raises(LoadError):
+            fetch_artifact(settings(uri, model_endpoint=endpoint))
+    assert {path for path in tmp_path.rglob("*") if "work" not in path.parts} - before <= {
+        tmp_path / "credentials" / "HF_TOKEN",
+        tmp_path / "credentials" / "..data" / "HF_TOKEN",
+    }

@@ -5,10 +5,14 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from artifact_servers import ArtifactServer, make_certificate, serve_artifacts
 from scoring_runtime import transfers
@@ -320,6 +324,21 @@ def test_a_name_that_leads_outside_the_folder_is_refused(tmp_path: Path, name: s
     with pytest.raises(ArtifactCorruptError, match="is refused: its path leaves the folder"):
         fetch_names(tmp_path / "target", "manifest.json", name)
     assert not list((tmp_path / "target").iterdir())
+
+
+def test_no_name_ever_reaches_outside_the_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    parts = st.sampled_from(["..", ".", "a", "b", "", "/", "~", "\\", "\n", " "])
+
+    @hypothesis.settings(deadline=None)
+    @given(st.lists(parts, max_size=5).map("/".join))
+    def check(name: str) -> None:
+        base = tmp_path_factory.mktemp("fetch")
+        with suppress(ArtifactCorruptError):
+            fetch_names(base / "target", name)
+        outside = [path for path in base.rglob("*") if path.is_file() and base / "target" not in path.parents]
+        assert outside == []
+
+    check()
 
 
 def test_names_that_clash_are_refused(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""spec.endpoint of a ScoringModel: how the endpoint is reached."""
+"""spec.endpoint of a ScoringModel: how the endpoint is reached, and by whom (access.py)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from scoring_operator.api.access import ApiKeys, Clients, Jwt, RateLimit, Timeouts
 from scoring_operator.api.base import CIDR_INVALID, Cidr, cel, check_cidr, validated
 from scoring_operator.api.route import ROUTE_RULES, Routed
 
@@ -53,6 +54,21 @@ class Endpoint(Routed):
     external_traffic_policy: Literal["Cluster", "Local"] | None = Field(
         None, description="Local: only nodes with a replica answer, and replicas see the client's address."
     )
+    api_keys: ApiKeys | None = Field(
+        None, description="API keys that requests must show. Left out, and without jwt: everybody may ask."
+    )
+    jwt: Jwt | None = Field(
+        None, description="Tokens of an issuer that requests must show; with apiKeys, either will do."
+    )
+    rate_limit: RateLimit | None = Field(None, description="How many requests per second a key or a client may send.")
+    clients: Clients | None = Field(None, description="What one client may hold, and how it is found behind proxies.")
+    max_body_bytes: int | None = Field(
+        None,
+        ge=1,
+        le=2**30,
+        description="Requests with a larger body are refused with 413. Left out: 8388608 (8 MiB).",
+    )
+    timeouts: Timeouts | None = Field(None, description="How long a client may take to send its request.")
 
     @field_validator("load_balancer_source_ranges")
     @classmethod

@@ -15,7 +15,8 @@ from scoring_operator.api.network import Network
 ACCOUNT_TWICE = "serviceAccount and serviceAccountName exclude each other"
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 VARIABLE_RULE = TextRule(
-    "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|PATH_PREFIX|WORK_DIR|VOLUME_DIR|CREDENTIALS_DIR)$",
+    "^SCORING_(MODEL_.*|BATCH_.*|PORT|GRPC_PORT|PATH_PREFIX|WORK_DIR|VOLUME_DIR|CREDENTIALS_DIR|API_KEYS_DIR|JWT_.*|RATE_.*|"
+    "BURST_.*|TRUSTED_PROXIES|MAX_(REQUESTS|CONNECTIONS)_PER_CLIENT|(HEADER|BODY)_TIMEOUT_SECONDS)$",
     "this variable follows from other fields (spec.model, spec.batching, spec.endpoint) and cannot be set here",
     is_forbidden=True,
 )

@@ -5,6 +5,7 @@ import json
 from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
+from scoring_operator.render.access import render_access_environment, render_access_mounts, render_access_volumes
 from scoring_operator.render.claim_template import CLAIM, render_claim_template
 from scoring_operator.render.fetching import (
     CONTAINER,
@@ -87,7 +88,7 @@ def render_pod_spec(model: ScoringModel, hardware: HardwareClass, settings: Sett
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **({"initContainers": [render_fetch_container(model, hardware, settings)]} if is_fetched(model) else {}),
         "containers": [render_container(model, hardware, settings)],
-        "volumes": render_volumes(model),
+        "volumes": [*render_volumes(model), *render_access_volumes(model)],
         **render_pull_secrets(model, hardware, settings),
         **(claims if hardware.spec.resource_claim else {}),
         **render_placement(model, hardware.spec),
@@ -108,7 +109,7 @@ def render_container(model: ScoringModel, hardware: HardwareClass, settings: Set
         "livenessProbe": render_probe("/healthz", period_seconds=10, failures=6),
         "securityContext": render_container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": render_mounts(model),
+        "volumeMounts": [*render_mounts(model), *render_access_mounts(model)],
     }
 
 
@@ -150,6 +151,7 @@ def render_environment(model: ScoringModel, hardware: HardwareClass, settings: S
         "SCORING_GRPC_PORT": GRPC_PORT if model.spec.endpoint.grpc else None,
         "SCORING_PATH_PREFIX": model.spec.endpoint.path if model.spec.endpoint.prefix != "/" else None,
         "SCORING_THREADS": count_threads(model, hardware),
+        **render_access_environment(model),
         "SCORING_REDACT_PATTERNS": json.dumps(settings.redact_patterns) if settings.redact_patterns else None,
         **{variable.name: variable.value for variable in model.spec.runtime.env},
     }

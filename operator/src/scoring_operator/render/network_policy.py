@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from scoring_operator.api import Manifest, Network, Peer, ScoringModel
 from scoring_operator.api.model_uri import REMOTE_SCHEMES
 from scoring_operator.kinds import NETWORK_POLICY
+from scoring_operator.render.access import find_issuer_ports
 from scoring_operator.render.fetching import uses_identity
 from scoring_operator.render.metadata import render_object, render_selector
 from scoring_operator.settings import Settings
@@ -31,7 +32,11 @@ def render_network_policy(model: ScoringModel, settings: Settings) -> Manifest |
     spec: Manifest = {
         "podSelector": {"matchLabels": render_selector(model)},
         "policyTypes": ["Egress"],
-        "egress": [*render_artifact_egress(model), *(render_egress(peer.ports, peer) for peer in network.egress)],
+        "egress": [
+            *render_artifact_egress(model),
+            *render_issuer_egress(model),
+            *(render_egress(peer.ports, peer) for peer in network.egress),
+        ],
     }
     if network.ingress is not None:
         spec["policyTypes"] = ["Ingress", "Egress"]
@@ -61,6 +66,11 @@ def find_port(address: str) -> int:
     """Return the port of an artifact's URI or of its endpoint."""
     parts = urlsplit(address)
     return parts.port or (HTTP_PORT if parts.scheme == "http" else HTTPS_PORT)
+
+
+def render_issuer_egress(model: ScoringModel) -> list[Manifest]:
+    """Return what the replicas need to fetch the public keys of their tokens' issuer: the port of its host."""
+    return [{"ports": [{"protocol": "TCP", "port": port}]} for port in find_issuer_ports(model)]
 
 
 def render_egress(ports: tuple[int, ...], peer: Peer) -> Manifest:

@@ -14,7 +14,8 @@ MODEL = 'namespace="{namespace}",scoring_model="{name}"'
 
 QUERIES = {
     "requestsInFlight": "sum(scoring_requests_in_flight{{{model}}})",
-    "requestsPerSecond": "sum(rate(scoring_requests_total{{{model}}}[1m]))",
+    # Not those that the gate refuses: a flood of them must not make replicas.
+    "requestsPerSecond": 'sum(rate(scoring_requests_total{{{model},code!~"401|403|408|429"}}[1m]))',
     "queueWaitMilliseconds": (
         "1000 * sum(rate(scoring_queue_wait_seconds_sum{{{model}}}[1m])) / "
         "clamp_min(sum(rate(scoring_queue_wait_seconds_count{{{model}}}[1m])), 0.001)"

@@ -4,6 +4,7 @@ An HTTP protocol is a set of routes: paths and functions from a request to an an
 because Flask's own request handling would cost more CPU than scoring with a small model does.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from typing import Any, Protocol
 
 import orjson
 
+from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
+from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import (
+    BodyTimeoutError,
     BodyTooLargeError,
     ImageTooLargeError,
     InputTooLongError,
@@ -22,20 +26,27 @@ from scoring_runtime.errors import (
     RequestError,
     ScoringFailedError,
     TooManyItemsError,
+    UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
 
 JSON = "application/json"
+REALM = "scoring"
 
 MAX_DISCARDED_BYTES = 2**20
 BAD_REQUEST = 400
 STATUSES: Mapping[type[RequestError], int] = {
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
     ModelNotFoundError: 404,
+    BodyTimeoutError: 408,
     BodyTooLargeError: 413,
     ImageTooLargeError: 413,
     InputTooLongError: 413,
     TooManyItemsError: 413,
     UnsupportedMediaTypeError: 415,
+    UnsupportedEncodingError: 415,
+    TooManyRequestsError: 429,
     ScoringFailedError: 500,
     NotReadyError: 503,
     OverloadedError: 503,
@@ -55,10 +66,11 @@ class HttpAnswer:
 class HttpRequest:
     """A POST request, over its WSGI environment. The body is read only when asked for."""
 
-    __slots__ = ("_environ", "_is_read", "_max_body_bytes", "content_type", "mimetype")
+    __slots__ = ("_environ", "_is_read", "_max_body_bytes", "_reader", "content_type", "mimetype")
 
-    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int) -> None:
+    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int, reader: BodyReader) -> None:
         self._environ = environ
+        self._reader = reader
         self._is_read = False
         self._max_body_bytes = max_body_bytes
         self.content_type: str = environ.get("CONTENT_TYPE") or ""
@@ -69,16 +81,22 @@ class HttpRequest:
         value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
         return value
 
+    def check_encoding(self) -> None:
+        """Raise UnsupportedEncodingError for a body that is compressed: a small one could become any size."""
+        encoding = self._environ.get("HTTP_CONTENT_ENCODING")
+        if encoding is not None and encoding.strip().lower() != "identity":
+            raise UnsupportedEncodingError(f"Content-Encoding {encoding!r} is not read here: send the body as it is.")
+
     def check_length(self) -> None:
         """Raise BodyTooLargeError when the announced length is over the limit."""
         if self.length > self._max_body_bytes:
             raise self._explain_large_body()
 
     def read(self) -> bytes:
-        """Return the body. Raises BodyTooLargeError, also for a body whose length was not announced."""
+        """Return the body. Raises BodyTimeoutError, or BodyTooLargeError, also for a body whose length was not announced."""
         self.check_length()
         self._is_read = True
-        body: bytes = self._environ["wsgi.input"].read(self.length or self._max_body_bytes + 1)
+        body = self._reader.read(self._environ["wsgi.input"], self.length or self._max_body_bytes + 1)
         if len(body) > self._max_body_bytes:
             raise self._explain_large_body()
         return body
@@ -91,7 +109,12 @@ class HttpRequest:
         length = self.length
         if not self._is_read and 0 < length <= min(self._max_body_bytes, MAX_DISCARDED_BYTES):
             self._is_read = True
-            self._environ["wsgi.input"].read(length)
+            with contextlib.suppress(BodyTimeoutError):
+                self._reader.read(self._environ["wsgi.input"], length)
+
+    def is_unread(self) -> bool:
+        """Tell whether there is a body that nobody has read: the connection cannot be used again then."""
+        return not self._is_read and (self.length > 0 or "HTTP_TRANSFER_ENCODING" in self._environ)
 
     def read_json(self) -> Any:  # noqa: ANN401  # JSON
         """Return the body as JSON. Raises InvalidJsonError."""
@@ -140,6 +163,29 @@ def find_status(error: RequestError) -> int:
 
 def get_retry_after(error: RequestError) -> int | None:
     """Return the seconds after which the request may work, at least 1; None where time alone changes nothing."""
-    if isinstance(error, OverloadedError):
+    if isinstance(error, OverloadedError | TooManyRequestsError):
         return max(1, math.ceil(error.retry_after_seconds))
     return 1 if isinstance(error, NotReadyError) else None
+
+
+def list_headers(error: RequestError) -> list[tuple[str, str]]:
+    """Return the headers that belong to the answer of an error: when to try again, what to show, what was allowed."""
+    headers = []
+    seconds = get_retry_after(error)
+    if seconds is not None:
+        headers.append(("Retry-After", str(seconds)))
+    if isinstance(error, UnauthorizedError | ForbiddenError):
+        headers.append(("WWW-Authenticate", write_challenge(error.problem)))
+    if isinstance(error, UnsupportedEncodingError):
+        headers.append(("Accept-Encoding", "identity"))
+    if isinstance(error, TooManyRequestsError) and error.policy is not None:
+        name, requests, window = error.policy
+        # As in draft-ietf-httpapi-ratelimit-headers: so many requests in so many seconds, none left, and more in so many.
+        headers.append(("RateLimit-Policy", f'"{name}";q={requests};w={max(1, math.ceil(window))}'))
+        headers.append(("RateLimit", f'"{name}";r=0;t={seconds}'))
+    return headers
+
+
+def write_challenge(problem: str | None) -> str:
+    """Return the value of WWW-Authenticate; `problem` is RFC 6750's word for what is wrong with what was shown."""
+    return f'Bearer realm="{REALM}"' + (f', error="{problem}"' if problem else "")

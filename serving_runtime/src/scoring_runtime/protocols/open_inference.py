@@ -18,7 +18,6 @@ from scoring_runtime.errors import (
     InvalidJsonError,
     MissingInputError,
     RequestError,
-    UnsupportedMediaTypeError,
 )
 from scoring_runtime.json_tensors import Place
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest, parse_json
@@ -88,9 +87,6 @@ class _Exchange:
         self.interface = interface
         self._request = request
         request.check_length()
-        encoding = request.get_header("Content-Encoding")
-        if encoding is not None and encoding != "identity":
-            raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not read here: send the body as it is.")
 
     def read(self) -> Tensors:
         """Return the request's tensors, as many and such as the model takes. Raises RequestError."""

@@ -7,11 +7,11 @@ from time import perf_counter
 from typing import IO
 
 import orjson
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from scoring_runtime.errors import InvalidInputError, RequestError, UnsupportedMediaTypeError
+from scoring_runtime.errors import InvalidInputError, RequestError, TooManyItemsError, UnsupportedMediaTypeError
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tasks import RequestBody, Task
@@ -20,6 +20,8 @@ PATH = "/score"
 MULTIPART = "multipart/form-data"
 RAW_IMAGE = "image/*"
 RAW_IMAGE_NAME = "image"
+MAX_PARTS = 256
+"""More than any task takes. Each costs as much time as a small request, and 8 MiB hold a hundred thousand of them."""
 
 
 class ScoreProtocol:
@@ -76,10 +78,14 @@ def _read_body(request: HttpRequest) -> RequestBody:
 
 def _read_parts(body: bytes, content_type: str) -> tuple[tuple[str, bytes], ...]:
     """Return the file parts by their field names. They stay in memory: the body limit bounds them."""
-    parser = FormDataParser(stream_factory=_open_memory, max_form_memory_size=len(body) + 1, silent=False)
+    parser = FormDataParser(
+        stream_factory=_open_memory, max_form_memory_size=len(body) + 1, max_form_parts=MAX_PARTS, silent=False
+    )
     parse = partial(parser.parse, BytesIO(body), MULTIPART, len(body), parse_options_header(content_type)[1])
     try:
         _, _, files = parse()
+    except RequestEntityTooLarge as error:
+        raise TooManyItemsError(f"The form has more than {MAX_PARTS} parts: send several requests.") from error
     except (ValueError, HTTPException) as error:
         raise InvalidInputError("The body is not multipart/form-data: send each image as a file part.") from error
     return tuple((name, part.stream.read()) for name, part in files.items(multi=True))

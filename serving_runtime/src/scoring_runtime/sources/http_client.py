@@ -13,7 +13,13 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 
 from scoring_runtime.credentials import Credentials
-from scoring_runtime.errors import AccessDeniedError, ArtifactNotFoundError, FetchFailedError, InvalidSettingsError
+from scoring_runtime.errors import (
+    AccessDeniedError,
+    ArtifactNotFoundError,
+    FetchAbandonedError,
+    FetchFailedError,
+    InvalidSettingsError,
+)
 from scoring_runtime.redaction import cut_uris
 
 CONNECT_TIMEOUT_SECONDS = 10
@@ -133,9 +139,10 @@ class HttpClient:
             )
 
     def _explain(self, error: Exception) -> FetchFailedError:
-        return FetchFailedError(
-            f"{self._shown} could not be fetched: {describe(error)}. Check the network and the host."
-        )
+        # What is not trusted now is not trusted in four seconds either; the container's next start may have another ca.crt.
+        is_untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _find_causes(error))
+        kind = FetchAbandonedError if is_untrusted else FetchFailedError
+        return kind(f"{self._shown} could not be fetched: {describe(error)}. Check the network and the host.")
 
 
 def find_origin(url: str) -> tuple[str, str | None, int | None]:

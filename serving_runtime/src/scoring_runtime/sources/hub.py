@@ -1,6 +1,6 @@
 """A repository of models on Hugging Face's hub, or on one that speaks its API: all files, or those of a folder in it.
 
-The hub's own client would bring 40 MB and caches of its own, and knows no bounds: two of the hub's documented routes do.
+The hub's own client would bring 24 MB and a cache of its own, and knows no bounds: two of the hub's documented routes do.
 Everything is read at the commit that the revision named at the start.
 """
 
@@ -44,7 +44,7 @@ class HubSource:
         """Return the repository's files at the revision, or those of the folder, or the one file."""
         commit = self._find_commit()
         found = [entry for entry in self._list_tree(commit) if entry.get("type") == "file"]
-        files = [self._describe(entry, commit) for entry in found if self._is_meant(str(entry.get("path", "")))]
+        files = [self._describe(entry, commit) for entry in found if self._is_meant(entry["path"])]
         if not files:
             raise ArtifactNotFoundError(f"Nothing at {self._uri} (commit {commit[:12]}). Correct spec.model.uri.")
         return files
@@ -69,7 +69,7 @@ class HubSource:
             entries, link = self._get(url)
             if not isinstance(entries, list):
                 raise FetchFailedError(f"{self._uri}: the hub's list of files cannot be read.")
-            yield from (entry for entry in entries if isinstance(entry, dict))
+            yield from (entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("path"), str))
             found = _NEXT.search(link)
             following = urljoin(url, found[1]) if found else None
             if following is not None and find_origin(following) != find_origin(url):
@@ -80,7 +80,7 @@ class HubSource:
         body, headers = self._client.get_document(url, self._headers)
         try:
             return json.loads(body), headers.get("Link", "")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FetchFailedError(f"{self._uri}: the hub's answer is no JSON.") from error
 
     def _is_meant(self, path: str) -> bool:
@@ -93,7 +93,7 @@ class HubSource:
         if not isinstance(size, int) or size < 0:
             raise ArtifactCorruptError(f"{self._uri}: the hub tells no size of {path[:200]!r}.")
         large = entry.get("lfs")
-        sha256 = large.get("oid") if isinstance(large, dict) else None
+        sha256 = large["oid"] if isinstance(large, dict) and isinstance(large.get("oid"), str) else None
         address = f"{self._hub}/{self._repository}/resolve/{commit}/{quote(path)}"
         name = path.removeprefix(f"{self._folder}/") if self._folder else path
         return RemoteFile(name if self._uri.is_folder else PurePosixPath(path).name, address, size, None, sha256)

@@ -129,7 +129,8 @@ class ObjectSource:
             return FetchAbandonedError(f"{self._uri} changed while it was being fetched. It is fetched again.")
         if isinstance(error, InvalidPathError):
             return ArtifactCorruptError(f"{self._uri} has an object whose name is no path below it: rename it.")
-        return FetchFailedError(
+        kind = FetchAbandonedError if "InvalidCertificate" in text else FetchFailedError
+        return kind(
             f"{self._uri} could not be fetched{_find_reason(error) or f': {_shorten(error)}'}. Check the network, the "
             "endpoint and the credentials."
         )

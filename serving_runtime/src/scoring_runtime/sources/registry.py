@@ -92,14 +92,15 @@ class RegistrySource:
             raise ArtifactCorruptError(f"{self._uri}: the registry sent another manifest than the one of this digest.")
         try:
             manifest = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FetchFailedError(f"{self._uri}: the registry's manifest is no JSON.") from error
         if not isinstance(manifest, dict):
             raise ArtifactCorruptError(f"{self._uri}: the registry's manifest is no object.")
         return manifest
 
     def _describe(self, layer: Mapping[str, Any]) -> RemoteFile:
-        digest, size, annotations = layer.get("digest"), layer.get("size"), layer.get("annotations") or {}
+        digest, size, annotations = layer.get("digest"), layer.get("size"), layer.get("annotations")
+        annotations = annotations if isinstance(annotations, dict) else {}
         if not (isinstance(digest, str) and _DIGEST.fullmatch(digest) and isinstance(size, int) and size >= 0):
             raise ArtifactCorruptError(f"{self._uri}: a layer has no sha256 digest or no size.")
         name = next((annotations[title] for title in TITLES if isinstance(annotations.get(title), str)), None)
@@ -137,7 +138,7 @@ class RegistrySource:
         try:
             answer = json.loads(body)
             return str(answer.get("token") or answer["access_token"])
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise FetchFailedError(f"{self._uri}: the registry's token service answered no token.") from error
 
 

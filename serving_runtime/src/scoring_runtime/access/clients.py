@@ -1,0 +1,68 @@
+"""Who is at the other end: the address that a connection comes from, or the one that a trusted proxy names."""
+
+import ipaddress
+from collections.abc import Iterable
+
+MAX_REMEMBERED = 4096
+IPV6_PREFIX = 64
+"""One customer has at least that much of IPv6, so that single addresses would limit nobody."""
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class ClientFinder:
+    """Tells clients apart by address. `X-Forwarded-For` counts only as far as trusted proxies have written it."""
+
+    def __init__(self, trusted_proxies: Iterable[str]) -> None:
+        self._trusted: Networks = tuple(ipaddress.ip_network(cidr) for cidr in trusted_proxies)
+        self._known: dict[tuple[str, str | None], str] = {}
+
+    def find(self, peer: str, forwarded: str | None) -> str:
+        """Return the client's address, or the network /64 of an IPv6 address."""
+        key = (peer, forwarded if self._trusted else None)
+        client = self._known.get(key)
+        if client is None:
+            client = self._find(peer, key[1])
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = client
+        return client
+
+    def is_trusted(self, peer: str) -> bool:
+        """Tell whether an address is a trusted proxy's."""
+        address = parse_address(peer)
+        return address is not None and self._is_trusted(address)
+
+    def _find(self, peer: str, forwarded: str | None) -> str:
+        """Go from the connection's end towards the client, as long as the one before is trusted to have told the truth."""
+        address = parse_address(peer)
+        if address is None:
+            return peer
+        for text in reversed((forwarded or "").split(",")):
+            following = parse_address(text.strip()) if self._is_trusted(address) else None
+            if following is None:
+                break
+            address = following
+        return _describe(address)
+
+    def _is_trusted(self, address: IpAddress) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def parse_address(text: str) -> IpAddress | None:
+    """Return the address of a text, which may have a port behind it; IPv4 as such, also when mapped into IPv6."""
+    host = text[1:].partition("]")[0] if text.startswith("[") else text
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _describe(address: IpAddress) -> str:
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False))

@@ -1,0 +1,62 @@
+"""What the OpenAPI document says of keys and tokens, where an endpoint asks for them. Called by pages.py."""
+
+from typing import Any
+
+from scoring_runtime.access.gate import OPEN_PATHS
+
+Json = Any
+
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a token of the issuer that this endpoint trusts.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
+_PROBLEMS = {
+    "401": "No key or token, or one that is wrong, expired or revoked.",
+    "403": "The key or token is not for this model.",
+    "429": "One client or key asks too much: try again after Retry-After seconds.",
+}
+_HEADERS = {
+    "401": ("WWW-Authenticate", "string"),
+    "403": ("WWW-Authenticate", "string"),
+    "429": ("Retry-After", "integer"),
+}
+
+
+def add_security(document: Json) -> Json:
+    """Return the document of an endpoint that asks for a key or token on all paths but the open ones."""
+    components = document["components"]
+    responses = {f"{shape}{status}": _describe(shape, status) for shape in ("Error", "Message") for status in _PROBLEMS}
+    return {
+        **document,
+        "security": [{name: []} for name in _SCHEMES],
+        "paths": {path: _guard(path, methods) for path, methods in document["paths"].items()},
+        "components": {
+            **components,
+            "securitySchemes": _SCHEMES,
+            "responses": {**components["responses"], **responses},
+        },
+    }
+
+
+def _guard(path: str, methods: Json) -> Json:
+    if path in OPEN_PATHS:
+        return {method: {**operation, "security": []} for method, operation in methods.items()}
+    shape = "Message" if path.startswith(("/v1", "/v2")) else "Error"
+    problems = {status: {"$ref": f"#/components/responses/{shape}{status}"} for status in _PROBLEMS}
+    return {
+        method: {**operation, "responses": {**operation["responses"], **problems}}
+        for method, operation in methods.items()
+    }
+
+
+def _describe(shape: str, status: str) -> Json:
+    name, kind = _HEADERS[status]
+    return {
+        "description": _PROBLEMS[status],
+        "headers": {name: {"schema": {"type": kind}}},
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}},
+    }

@@ -1,0 +1,142 @@
+"""One call over gRPC: through the gate, unpacked, answered, counted and told to the log. grpc_server.py has the methods."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter, time
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from scoring_runtime.access import Caller
+from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
+from scoring_runtime.access.gate import Credentials, Gate, Visit
+from scoring_runtime.errors import (
+    InvalidInputError,
+    ModelNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    RequestError,
+    ScoringFailedError,
+)
+from scoring_runtime.metrics import Metrics
+from scoring_runtime.protocols import find_status, list_headers
+from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.request_log import RequestLog, RequestRecord
+
+PROTOCOL = "open-inference-grpc"
+REQUEST_ID = HEADER.lower()
+
+_OK = 200
+_TOO_LARGE = 413
+_CODES: dict[type[RequestError], grpc.StatusCode] = {
+    UnauthorizedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+    TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
+    NotReadyError: grpc.StatusCode.UNAVAILABLE,
+    OverloadedError: grpc.StatusCode.UNAVAILABLE,
+    ScoringFailedError: grpc.StatusCode.INTERNAL,
+}
+
+_logger = structlog.stdlib.get_logger(__name__)
+
+
+class _Told(NamedTuple):
+    """What became of a call."""
+
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    failure: RequestError | None
+    caller: Caller | None
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where calls that score are counted and told."""
+
+    metrics: Metrics
+    log: RequestLog | None
+    counts_callers: bool
+
+    def add(self, told: _Told, request_id: str, trace_parent: str | None) -> None:
+        """Take note of one call."""
+        status, code = (_OK, None) if told.failure is None else (find_status(told.failure), told.failure.code)
+        self.metrics.record_request(status, told.seconds)
+        if self.counts_callers:
+            self.metrics.record_caller(told.caller, status)
+        if self.log is not None:
+            sizes = told.bytes_in, told.bytes_out
+            key = told.caller.name if told.caller else None
+            trace_id = find_trace_id(trace_parent)
+            record = RequestRecord(time(), request_id, PROTOCOL, status, told.seconds, *sizes, code, trace_id, key)
+            self.log.add(record)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method, as grpcio calls it with the message still packed: for whoever is not let in nothing is unpacked."""
+
+    answer: Callable[[Any], Message]
+    request: type[Message]
+    gate: Gate | None = None
+    records: Records | None = None
+
+    def __call__(self, body: bytes, context: grpc.ServicerContext) -> bytes:
+        """Return the packed answer, or end the call with its error."""
+        started, metadata = perf_counter(), dict(context.invocation_metadata())
+        request_id = choose_request_id(metadata.get(REQUEST_ID))
+        visit: Visit | None = None
+        failure: RequestError | None = None
+        answer = b""
+        try:
+            if self.gate is not None:
+                visit = self.gate.enter(_read_credentials(metadata, context.peer()))
+            answer = self.answer(_unpack(self.request, body)).SerializeToString()
+        except Exception as error:  # noqa: BLE001  # whatever a model raises is the call's answer
+            failure = error if isinstance(error, RequestError) else _explain(error, request_id)
+        finally:
+            if visit is not None and self.gate is not None:
+                self.gate.leave(visit)
+        if self.records is not None:
+            caller = visit.caller if visit is not None else None
+            told = _Told(perf_counter() - started, len(body), len(answer), failure, caller)
+            self.records.add(told, request_id, metadata.get(TRACE_HEADER))
+        headers = [] if failure is None else list_headers(failure)
+        context.set_trailing_metadata(tuple((name.lower(), value) for name, value in [*headers, (HEADER, request_id)]))
+        if failure is not None:
+            # grpcio raises an exception of its own for that.
+            context.abort(_find_code(failure), failure.message)
+        return answer
+
+    def make_handler(self) -> grpc.RpcMethodHandler:
+        """Return the handler that grpcio is given; it leaves messages packed."""
+        return grpc.unary_unary_rpc_method_handler(self, None, None)
+
+
+def _unpack(request: type[Message], body: bytes) -> Message:
+    try:
+        return request.FromString(body)
+    except DecodeError as error:
+        raise InvalidInputError(f"The message is no {request.DESCRIPTOR.name}: send one.") from error
+
+
+def _explain(error: Exception, request_id: str) -> ScoringFailedError:
+    _logger.error("request failed", request_id=request_id, exc_info=error)
+    return ScoringFailedError("The model failed on this request: the server's log says why.")
+
+
+def _read_credentials(metadata: Mapping[str, str], peer: str) -> Credentials:
+    """Return what a call shows; its peer is written as ipv4:192.0.2.7:1234, ipv6:%5B2001:db8::7%5D:1234 or unix:…."""
+    address = unquote(peer.partition(":")[2])
+    get = metadata.get
+    return Credentials(get("authorization"), get("x-api-key"), address, get("x-forwarded-for"))
+
+
+def _find_code(error: RequestError) -> grpc.StatusCode:
+    if find_status(error) == _TOO_LARGE:
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+    return _CODES.get(type(error), grpc.StatusCode.INVALID_ARGUMENT)
