@@ -86,8 +86,8 @@ def test_a_login_may_come_from_the_hardware_class(models: ScoringModels, pushed:
     ("tag", "secrets", "said"),
     [
         ("", (), "asks for a login. Name a Secret that has one in spec.runtime.imagePullSecrets"),
-        ("", ("missing",), "asks for a login, and none was found for it in Secret missing."),
-        ("", ("wrong-login",), "refuses the login in Secret wrong-login."),
+        ("", ("missing",), "refuses the login in Secret missing, or none is there."),
+        ("", ("wrong-login",), "refuses the login in Secret wrong-login, or none is there."),
         ("-is-not-there", ("login",), "has no such repository, tag or digest."),
     ],
 )
@@ -100,6 +100,12 @@ def test_a_failed_pull_says_what_to_do_and_no_password(
     ready = models.wait_for_reason("ImagePullFailed", timeout_seconds=START_SECONDS)
     assert ready["message"].startswith(f"Image {image} cannot be pulled: ")
     assert said in ready["message"]
+    if "missing" in secrets:
+        # What the message refers to: the kubelet's word for a Secret that is not there.
+        events = models.kubectl(
+            "get", "events", "--field-selector=reason=FailedToRetrieveImagePullSecret", "-o", "json"
+        )
+        assert "missing" in events
     everything = models.kubectl("get", "scoringmodel,events,pods", "-o", "yaml")
     assert WRONG_PASSWORD not in everything
     assert PASSWORD not in everything

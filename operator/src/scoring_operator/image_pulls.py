@@ -1,7 +1,7 @@
 """Why an image cannot be pulled, and what to do: read from what the container runtime says to the kubelet. Pure; used by diagnosis.py.
 
-The operator reads no Secrets, and the kubelet says of a missing one only that the registry wants a login: whether one was sent tells the
-cases apart.
+The operator reads no Secrets, and the kubelet asks without a login when one is missing. Where the runtime says that it had none, the message
+says so; containerd 1.6 says of both only that the registry answered 401, so the message then names both causes, and the event that tells.
 """
 
 import re
@@ -28,7 +28,9 @@ _NOT_THERE = (
     "kubernetes.io/dockerconfigjson, and hold a login for exactly {registry}."
 )
 _REFUSED = (
-    "{registry} refuses the login in {secrets}. Correct its user and password, or let that user read the repository."
+    "{registry} refuses the login in {secrets}, or none is there. Look that each is in this namespace (the pod's event "
+    "FailedToRetrieveImagePullSecret names those that are not), holds a login for exactly {registry}, and that its password is right and its "
+    "user may read the repository."
 )
 
 SYMPTOMS = (

@@ -10,7 +10,7 @@ TRIED = "pull access denied, repository does not exist or may require authorizat
 
 ASKED = "registry.example.com:5000 asks for a login. Name a Secret"
 MISSING = "none was found for it in Secret team, platform. Each must be there in this namespace"
-REFUSED = "registry.example.com:5000 refuses the login in Secret team, platform."
+REFUSED = "registry.example.com:5000 refuses the login in Secret team, platform, or none is there. Look that each is in this namespace"
 
 
 @pytest.mark.parametrize(
