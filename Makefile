@@ -125,4 +125,4 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) requirements/fuzz.in -c requirements/dev.txt -o requirements/fuzz.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
