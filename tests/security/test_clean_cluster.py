@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from kubectl import Kubectl, KubectlError
@@ -76,7 +77,8 @@ def test_a_talkative_model_tells_no_secret(models: ScoringModels, image: str) ->
             kubectl("create", "--raw", f"{address}/score?token=planted-in-url", "-f", "-", stdin=body)
         except KubectlError:
             continue  # As the second and third should.
-    metrics = kubectl("get", "--raw", f"{address}/metrics")
+    metrics = httpx.get(f"http://{pod['status']['podIP']}:8080/metrics").text
+    assert "scoring_requests_total" in metrics
     told = gather(kubectl)
     # The log is there, with one line for each request, and with what was told in place of secrets.
     assert told.count('"event":"request"') == 3

@@ -203,6 +203,12 @@ def test_other_hosts_and_paths_lead_nowhere(visitor: Visitor, behind_ingress: st
     assert failed.value.code == UNTRUSTED
 
 
+def test_metrics_are_not_told_to_visitors(visitor: Visitor, url: str) -> None:
+    answer = visitor.ask(f"{url}/metrics")
+    assert answer.status == 403
+    assert "scoring_requests_total" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("fixture", "secret", "host"),
     [("behind_ingress", "ingress-cert", "ingress.{}"), ("behind_gateway", "gateway-cert", "*.{}")],

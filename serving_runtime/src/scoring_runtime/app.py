@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 import orjson
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import Forbidden, HTTPException
 
 from scoring_runtime.access.gate import Gate
 from scoring_runtime.batching import describe_limits
@@ -29,6 +29,8 @@ from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 
 _BAD_REQUEST = 400
+# What proxies of HTTP add to a request, and no client can take away again.
+_PROXY_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -61,7 +63,9 @@ class Pages:
         return _answer_text("Ready")
 
     def show_metrics(self) -> Response:
-        """GET /metrics: Prometheus text."""
+        """GET /metrics: Prometheus text, to who asks the pod itself: a route from outside would show it to everybody."""
+        if any(header in request.headers for header in _PROXY_HEADERS):
+            raise Forbidden("Metrics are told to who asks the pod itself, not through a proxy: scrape the pod.")
         return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 

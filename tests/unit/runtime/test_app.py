@@ -296,3 +296,11 @@ def test_any_json_gets_an_answer_or_a_400(faq_client: FlaskClient) -> None:
         assert faq_client.post("/score", data=body, content_type=JSON).status_code in (200, 400)
 
     check()
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
+def test_metrics_are_not_told_through_a_proxy(faq_client: FlaskClient, header: str) -> None:
+    answer = faq_client.get("/metrics", headers={header: "for=192.0.2.1"})
+    assert answer.status_code == 403
+    assert answer.get_json()["error"]["code"] == "Forbidden"
+    assert "scrape the pod" in answer.get_json()["error"]["message"]
