@@ -159,4 +159,4 @@ def test_the_command_digest_prints_what_the_field_wants(folder: Path, archive: P
 def test_other_arguments_are_refused() -> None:
     done = run_runtime("serve")
     assert done.returncode == 1
-    assert "usage: python -m scoring_runtime [fetch | digest PATH]" in done.stderr
+    assert "usage: python -m scoring_runtime [fetch | digest PATH | keys …]" in done.stderr
