@@ -110,7 +110,7 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ),
         (
             {"endpoint": {"rateLimit": {"perClient": {"requestsPerSecond": 0}}}},
-            "spec.endpoint.rateLimit.perClient.requestsPerSecond in body should be greater than or equal to 0.001",
+            "requestsPerSecond must be at least 0.001; to let nobody in, scale the model to 0",
         ),
         ({"endpoint": {"clients": {"trustedProxies": ["10.0.0.1"]}}}, "cidr must be an IP network such as 10.0.0.0/8"),
         (

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from scoring_operator.api.base import CIDR_INVALID, ApiModel, Cidr, DnsName, TextRule, cel, check_cidr, validated
 
+RATE_TOO_LOW = "requestsPerSecond must be at least 0.001; to let nobody in, scale the model to 0"
 HTTPS_PATTERN = "^https://([^]/:?#@[]+|[^]A-Za-z0-9:/?#@][0-9A-Fa-f:.]+])(:[0-9]{1,5})?(/[^?#]*)?$"
 ISSUER_RULE = TextRule(
     HTTPS_PATTERN, "issuer must be https://host/path as the issuer itself writes it, without user, query and fragment"
@@ -87,8 +88,12 @@ class Jwt(ApiModel):
 class Rate(ApiModel):
     """So many requests a second."""
 
+    # The API server compares a whole number with the minimum's whole part, and would let 0 in: so it is told by CEL, too.
     requests_per_second: float = Field(
-        ge=0.001, le=1_000_000, description="Requests per second that each replica lets in, such as 5 or 0.5."
+        ge=0.001,
+        le=1_000_000,
+        description="Requests per second that each replica lets in, such as 5 or 0.5.",
+        json_schema_extra=validated(cel("self >= 0.001", RATE_TOO_LOW)),
     )
     burst: int | None = Field(
         None,
