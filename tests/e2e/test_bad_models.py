@@ -8,6 +8,7 @@ from artifacts import Artifacts
 from samples.demo.clusters import Cluster
 from samples.demo.volumes import close_volume, copy_artifact, open_volume
 from scoring_models import ScoringModels
+from waiting import wait_for
 
 WRONG = "sha256:" + "0" * 64
 
@@ -79,10 +80,17 @@ def test_missing_artifact_put_in_place_is_picked_up_by_the_same_pod(
 
 def test_missing_image_is_named(models: ScoringModels) -> None:
     apply(models, "no-image", runtime={"image": "registry.invalid/nobody/nothing:1"})
-    ready = models.wait_for_reason("ImagePullFailed", "no-image", timeout_seconds=120)
-    assert ready["message"] == (
-        "Image registry.invalid/nobody/nothing:1 cannot be pulled. Check its name and that the nodes can reach its registry."
+    models.wait_for_reason("ImagePullFailed", "no-image", timeout_seconds=120)
+    said = (
+        "Image registry.invalid/nobody/nothing:1 cannot be pulled: this node does not reach registry.invalid. "
+        "Check the registry's name, and the node's way there."
     )
+
+    def is_said() -> bool:
+        condition = models.find_condition("Ready", "no-image")
+        return condition is not None and condition["message"].startswith(said)
+
+    wait_for(is_said, "the cause to be told")
     models.kubectl("delete", "scoringmodel", "no-image")
 
 
