@@ -5,11 +5,23 @@ import time
 import httpx
 
 from kubectl import Kubectl
+from waiting import wait_for
 
 
 def find_address(kubectl: Kubectl, name: str) -> str:
-    """Return the URL of a model's Service by its cluster address."""
-    return f"http://{kubectl.get('service', name)['spec']['clusterIP']}"
+    """Return the URL of a model's Service by its cluster address, once it can be reached: kube-proxy follows a moment after the API server."""
+    address = f"http://{kubectl.get('service', name)['spec']['clusterIP']}"
+    wait_for(lambda: is_reached(address), f"a way to {address}", 30)
+    return address
+
+
+def is_reached(address: str) -> bool:
+    """Tell whether a connection to an address can be had."""
+    try:
+        httpx.get(f"{address}/healthz", timeout=10)
+    except httpx.ConnectError:
+        return False
+    return True
 
 
 def ask(kubectl: Kubectl, name: str, question: str) -> list[list[float]]:

@@ -96,7 +96,7 @@ def create_app(
     ]
     bodies = BodyReader(settings.body_timeout_seconds, settings.max_queue + 1)
     bodies.watch()
-    door = Door(settings.max_body_bytes, bodies, gate)
+    door = Door(settings.max_body_bytes, bodies, gate, service.slot.is_draining)
     app.wsgi_app = ScoringRoutes(app.wsgi_app, protocols, door, metrics, log)  # type: ignore[method-assign]
     if settings.path_prefix:
         app.wsgi_app = PathPrefix(app.wsgi_app, settings.path_prefix)  # type: ignore[method-assign]

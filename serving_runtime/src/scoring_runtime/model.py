@@ -30,7 +30,7 @@ class ModelSlot:
     """Holds the model once it is warm, and says why there is none until then."""
 
     def __init__(self, is_draining: Callable[[], bool] = lambda: False) -> None:
-        self._is_draining = is_draining
+        self.is_draining = is_draining
         self._model: ServedModel | None = None
         self._stage = "the model is about to be fetched"
 
@@ -55,6 +55,6 @@ class ModelSlot:
 
     def check_ready(self) -> None:
         """Raise NotReadyError unless new requests should be sent here."""
-        if self._is_draining():
+        if self.is_draining():
             raise NotReadyError("Not ready: the server is stopping. Send requests to another replica.")
         self.get_model()

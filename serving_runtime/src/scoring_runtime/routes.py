@@ -1,7 +1,7 @@
 """The scoring routes in front of Flask: through the gate, straight from WSGI to a protocol's handler and back. Used by app.py."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
@@ -31,7 +31,8 @@ MAX_DISCARDING = 8
 MAX_PAGE_BODIES = 8
 
 MAX_PAGE_BODY_BYTES = 2**16
-# Said where a body is left unread: the server ends such a connection, and a client that does not know would ask there again.
+# Said where a body is left unread, and while the server drains: it ends such a connection, and a client that does not know would
+# ask there again.
 CLOSE = ("Connection", "close")
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -48,6 +49,8 @@ class Door:
     max_body_bytes: int
     bodies: BodyReader
     gate: Gate | None = None
+    is_draining: Callable[[], bool] = lambda: False
+    """Whether clients should ask elsewhere from now on: a connection that is kept would be cut under their next request."""
 
 
 class _Outcome(NamedTuple):
@@ -130,7 +133,8 @@ class ScoringRoutes:
         self._record(
             request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
         )
-        ending = [CLOSE] if failure is not None and request.is_unread() else []
+        is_last = (failure is not None and request.is_unread()) or self._door.is_draining()
+        ending = [CLOSE] if is_last else []
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id), *ending])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 

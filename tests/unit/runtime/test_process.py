@@ -172,6 +172,19 @@ def test_sigterm_during_a_request_answers_it_and_says_not_ready_meanwhile(
     assert runtime.wait() == 0
 
 
+def test_clients_that_keep_their_connection_are_sent_elsewhere_while_the_server_drains(
+    start_runtime: StartRuntime, faq_folder: Path
+) -> None:
+    runtime = start_runtime(faq_folder.as_uri(), SCORING_DRAIN_SECONDS="3")
+    runtime.wait_for_log("ready")
+    assert "connection" not in runtime.client.post("/score", json=QUESTION).headers
+    runtime.process.send_signal(signal.SIGTERM)
+    runtime.wait_for(lambda: runtime.client.get("/readyz").status_code != 200)
+    answer = runtime.client.post("/score", json=QUESTION)
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert runtime.wait() == 0
+
+
 def test_a_model_that_cannot_be_loaded_ends_the_process_with_a_termination_message(
     start_runtime: StartRuntime, faq_folder: Path, termination_log: Path
 ) -> None:
