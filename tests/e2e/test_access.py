@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from endpoints import find_address, is_reachable
+from endpoints import find_address
 from kubectl import Kubectl
 from scoring_models import ScoringModels
 from scoring_runtime.access.keys import hash_key
@@ -53,7 +53,6 @@ def keyed(models: ScoringModels) -> Iterator[tuple[Kubectl, dict[str, Any]]]:
         }
     )
     models.wait_until_ready(NAME, timeout_seconds=120)
-    wait_for(lambda: is_reachable(kubectl, NAME), "the Service", 30)
     yield kubectl, said
     kubectl("delete", "scoringmodel", NAME)
 

@@ -19,7 +19,7 @@ def is_reached(address: str) -> bool:
     """Tell whether a connection to an address can be had."""
     try:
         httpx.get(f"{address}/healthz", timeout=10)
-    except httpx.ConnectError:
+    except httpx.TransportError:
         return False
     return True
 
@@ -33,14 +33,6 @@ def ask(kubectl: Kubectl, name: str, question: str) -> list[list[float]]:
         raise AssertionError(f"not the reference's shape: {result}")
     matches: list[list[float]] = result[0]
     return matches
-
-
-def is_reachable(kubectl: Kubectl, name: str) -> bool:
-    """Tell whether the Service's address leads to a replica: a new one's does some time after the Service is there."""
-    try:
-        return httpx.get(f"{find_address(kubectl, name)}/readyz", timeout=5).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def post_for(address: str, question: str, seconds: float) -> int:
