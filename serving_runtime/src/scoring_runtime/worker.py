@@ -59,7 +59,7 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     capture_output()
     configure_redaction(settings.redact_patterns, settings.model_uri)
     limit_threads(settings.threads)
-    slot = ModelSlot(draining.is_set)
+    slot = ModelSlot(_follow(draining).is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
@@ -116,6 +116,18 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
 
     # No daemon: the process ends only when the last request over gRPC has been answered.
     threading.Thread(target=finish, name="grpc-end").start()
+
+
+def _follow(draining: Event) -> threading.Event:
+    """Return an event of this process that follows the supervisor's, whose lock all requests would have to take in turn."""
+    followed = threading.Event()
+
+    def follow() -> None:
+        draining.wait()
+        followed.set()
+
+    threading.Thread(target=follow, name="following", daemon=True).start()
+    return followed
 
 
 def _end_with_supervisor() -> None:

@@ -60,8 +60,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
         folder,
         SCORING_API_KEYS_DIR=str(folder / "keys"),
         SCORING_MAX_REQUESTS_PER_CLIENT="8",
-        SCORING_RATE_PER_CLIENT="1000",
-        SCORING_BURST_PER_CLIENT="1000",
+        SCORING_RATE_PER_CLIENT="20000",
+        SCORING_BURST_PER_CLIENT="20000",
         SCORING_MAX_CONNECTIONS_PER_CLIENT="100",
         SCORING_MAX_BODY_BYTES="1048576",
     )
