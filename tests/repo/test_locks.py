@@ -1,5 +1,6 @@
 """The locked dependencies: pinned with hashes, without addresses, the same in the images as where they are tested."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LOCKS = [
     *IMAGES,
     *sorted((ROOT / "benchmarks").rglob("requirements*.txt")),
 ]
+PACKAGE_LOCKS = sorted((ROOT / "tests").rglob("package-lock.json"))
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 
 
@@ -33,6 +35,16 @@ def read_pins(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_lock_holds_no_address(path: Path) -> None:
     assert not re.search(r"://|^-|--(index|extra-index|find-links|trusted-host)", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PACKAGE_LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lock_of_node_packages_holds_hashes_and_no_address(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    assert "resolved" not in text
+    packages = {name: one for name, one in json.loads(text)["packages"].items() if name}
+    assert packages
+    assert [name for name, one in packages.items() if "integrity" not in one] == []
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
