@@ -133,7 +133,7 @@ def feed_objects(data: bytes) -> None:
 
 def feed_hostile_objects(data: bytes) -> None:
     """Parse and render valid objects with places made hostile, as the bytes choose."""
-    random = Random(data)  # noqa: S311
+    random = Random(data)  # noqa: S311  # the same bytes make the same object
     _render(build_hostile(random, MODEL_SPECS), build_hostile(random, CLASS_SPECS))
 
 

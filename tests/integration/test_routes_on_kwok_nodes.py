@@ -1,6 +1,7 @@
 """Routes of models against a real API server with the Gateway API's real CRDs. No controller runs: the tests say what one would."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -230,8 +231,8 @@ def test_gateway_is_told_of_step_by_step_and_its_kinds_may_come_late(
 
 @pytest.mark.usefixtures("gateway_api")
 def test_model_changes_from_ingress_to_gateway_and_back_without_having_both(models: ScoringModels, host: str) -> None:
-    def list_routes() -> set[str]:
-        return set(models.kubectl("get", "ingresses,httproutes", "-o", "name").split())
+    def has_routes(wished: set[str]) -> bool:
+        return set(models.kubectl("get", "ingresses,httproutes", "-o", "name").split()) == wished
 
     kinds: list[tuple[dict[str, Any], set[str]]] = [
         ({"ingressClassName": CLASS}, {"ingress.networking.k8s.io/faq"}),
@@ -244,7 +245,7 @@ def test_model_changes_from_ingress_to_gateway_and_back_without_having_both(mode
     ]
     for endpoint, wished in kinds:
         models.apply(endpoint={"host": host, **endpoint})
-        wait_for(lambda wished=wished: list_routes() == wished, f"{wished} alone")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        wait_for(partial(has_routes, wished), f"{wished} alone")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import base64
 import ssl
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -120,7 +121,7 @@ class HttpClient:
         if status in expected:
             return response
         response.close()
-        if status >= 500 or status in _WORTH_ANOTHER_TRY:  # noqa: PLR2004  # HTTP's own
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _WORTH_ANOTHER_TRY:
             raise FetchFailedError(
                 f"{self._shown} could not be fetched: the server answered {status}. It is tried again."
             )
@@ -128,7 +129,7 @@ class HttpClient:
             raise AccessDeniedError(
                 f"{self._shown} is refused: the server answered {status}. Check spec.model.credentials and what they may read."
             )
-        if status == 404:  # noqa: PLR2004
+        if status == HTTPStatus.NOT_FOUND:
             raise ArtifactNotFoundError(f"Nothing at {self._shown}: the server answered 404. Correct spec.model.uri.")
         raise ArtifactNotFoundError(f"{self._shown} is refused: the server answered {status}. Check spec.model.uri.")
 

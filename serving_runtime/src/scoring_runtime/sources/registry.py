@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -117,7 +118,7 @@ class RegistrySource:
             response = self._client.get(self._manifest, {"Accept": ", ".join(MANIFEST_TYPES)}, expected=(200, 401, 404))
             challenge = response.headers.get("WWW-Authenticate", "")
             response.close()
-            if response.status != 401:  # noqa: PLR2004  # HTTP's own
+            if response.status != HTTPStatus.UNAUTHORIZED:
                 return
             kind, _, rest = challenge.partition(" ")
             if kind.lower() == "bearer":
