@@ -195,6 +195,9 @@ class Work:
 
     async def _process(self, key: Key) -> None:
         again_seconds = await self._reconciler.reconcile(key) if self._reconciler else None
+        if self._adviser is not None:
+            # The class that a model uses and the end of its rollout are told by our own writes, whose echo is no news.
+            self._adviser.mark()
         if again_seconds is not None:
             self._add(key, again_seconds)
 

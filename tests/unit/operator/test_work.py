@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from leases import LeaseConnection, LeaseServer
+from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
@@ -20,6 +21,7 @@ from scoring_operator.work import Work
 from virtual_time import run_in_virtual_time
 
 SETTINGS = Settings(runtime_images={}, namespace="scoring-system", resync_seconds=3600.0)
+WITHOUT_CAPACITY = Scope(is_capacity_told=False)
 RESCUE_SECONDS = 10.0
 
 
@@ -76,7 +78,10 @@ def refuse() -> Access:
 
 @asynccontextmanager
 async def start_work(
-    monkeypatch: pytest.MonkeyPatch, server: LeaseServer, settings: Settings = SETTINGS
+    monkeypatch: pytest.MonkeyPatch,
+    server: LeaseServer,
+    settings: Settings = SETTINGS,
+    scope: Scope = WITHOUT_CAPACITY,
 ) -> AsyncIterator[tuple[Work, EmptyCluster]]:
     """Yield the started work of a process, with the only connection that it has."""
     cluster = EmptyCluster(server)
@@ -87,7 +92,7 @@ async def start_work(
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(Cluster, "connect", connect)
     monkeypatch.setattr(time, "clock_gettime", lambda _: loop.time())
-    process = Work(settings, Scope(is_capacity_told=False), refuse)
+    process = Work(settings, scope, refuse)
     await process.start()
     yield process, cluster
     await process.stop()
@@ -167,6 +172,34 @@ def test_optional_kind_counts_once_it_can_be_watched(monkeypatch: pytest.MonkeyP
             assert reconciled == [Key("team", "faq")]
 
     run_in_virtual_time(main())
+
+
+def test_what_a_reconcile_has_written_counts_in_the_advice_about_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class that a model uses is known once its status is written, and the pods may be there before."""
+    class_status = {"hardwareClass": "cpu"}
+    counted: list[int] = []
+
+    async def reconcile(reconciler: Reconciler, _: Key) -> None:
+        await asyncio.sleep(1.0)
+        reconciler._store.put(SCORING_MODEL, {**build_body(6), "status": class_status})
+
+    async def advise(adviser: Adviser) -> bool:
+        bodies = adviser._store.select(SCORING_MODEL)
+        counted.append(sum(body.get("status") == class_status for body in bodies))
+        return True
+
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False})
+        async with start_work(monkeypatch, LeaseServer(), settings, Scope()) as (process, _):
+            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(10.0)
+            process.observe(SCORING_MODEL, {**build_body(6), "status": class_status}, is_deleted=False)
+            await asyncio.sleep(10.0)
+
+    monkeypatch.setattr(Reconciler, "reconcile", reconcile)
+    monkeypatch.setattr(Adviser, "advise", advise)
+    run_in_virtual_time(main())
+    assert counted[-1] == 1
 
 
 def test_process_is_unhealthy_when_its_work_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
