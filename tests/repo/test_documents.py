@@ -22,6 +22,11 @@ DOCUMENTS = sorted({*REQUIRED, *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/*
 
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
+PROGRAMS = {
+    "base64", "cd", "cosign", "curl", "echo", "export", "find", "grep", "helm", "kill", "kubectl", "make", "openssl", "printf", "python",
+    "scoring", "scoring-runtime", "xargs",
+}  # fmt: skip
+"""What a reader has, or a document says how to get."""
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -67,6 +72,12 @@ def test_make_targets_in_commands_exist(document: Path) -> None:
         if "=" not in word and not word.startswith("-")
     }
     assert named <= targets
+
+
+@every_document
+def test_programs_in_commands_are_known(document: Path) -> None:
+    words = [next((word for word in command if "=" not in word and word != "("), "echo") for command in read_commands(document)]
+    assert not [word for word in words if word not in PROGRAMS and not (ROOT / word).exists()]
 
 
 @every_document
