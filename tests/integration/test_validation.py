@@ -10,6 +10,7 @@ from hostile_specs import MODEL_SPECS, PUBLIC_KEY
 from kubectl import Kubectl, KubectlError
 from local_clusters import ROOT
 from scoring_models import ScoringModels, open_namespace
+from waiting import wait_for
 
 SIGNATURE = {"publicKey": PUBLIC_KEY}
 DIGEST = "sha256:" + "0" * 64

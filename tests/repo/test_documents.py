@@ -23,8 +23,8 @@ DOCUMENTS = sorted({*REQUIRED, *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/*
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 PROGRAMS = {
-    "base64", "cd", "cosign", "curl", "echo", "export", "find", "grep", "helm", "kill", "kubectl", "make", "openssl", "printf", "python",
-    "scoring", "scoring-runtime", "xargs",
+    "base64", "cd", "cosign", "curl", "echo", "export", "find", "grep", "helm", "kill", "kubectl", "make", "mktemp", "openssl", "printf",
+    "python", "scoring", "scoring-runtime", "sort", "xargs",
 }  # fmt: skip
 """What a reader has, or a document says how to get."""
 SEPARATORS = {"&&", "||", "|", ";", "&"}
@@ -76,7 +76,10 @@ def test_make_targets_in_commands_exist(document: Path) -> None:
 
 @every_document
 def test_programs_in_commands_are_known(document: Path) -> None:
-    words = [next((word for word in command if "=" not in word and word != "("), "echo") for command in read_commands(document)]
+    words = [
+        next((word for word in command if "=" not in word and word != "("), "echo")
+        for command in read_commands(document)
+    ]
     assert not [word for word in words if word not in PROGRAMS and not (ROOT / word).exists()]
 
 
