@@ -98,7 +98,6 @@ def make_error(error: type[ScoringRuntimeError]) -> RequestError:
     return made
 
 
-@pytest.mark.parametrize("error", sorted(find_errors(ScoringRuntimeError), key=lambda error: error.__name__))
-def test_error_is_told_in_the_runtime_contract(error: type[ScoringRuntimeError]) -> None:
-    if error not in {LoadError, RequestError}:
-        assert f"`{error.code}`" in (DOCS / "runtime-contract.md").read_text() + (DOCS / "errors.md").read_text()
+@pytest.mark.parametrize("error", sorted(find_errors(LoadError), key=lambda error: error.__name__))
+def test_last_words_of_the_runtime_are_told_in_its_contract(error: type[ScoringRuntimeError]) -> None:
+    assert f"`{error.code}`" in (DOCS / "runtime-contract.md").read_text()
