@@ -32,16 +32,18 @@ NEEDED = {
     ("HardwareClass", "resources"): {"limits": {"cpu": 1}},
 }
 """What the objects of a fragment need beside it."""
-NOT_OURS = {"data", "scrape_configs"}
-"""What begins fragments of others' objects."""
 
 
 def read_manifests(document: Path) -> Iterator[Manifest]:
     """Yield the manifests of ours in a document's YAML blocks, fragments made whole."""
     for block in YAML_BLOCK.findall(document.read_text()):
         for body in yaml.safe_load_all(block):
-            if body.get("apiVersion", API_VERSION) == API_VERSION and not NOT_OURS & body.keys():
-                yield body if "apiVersion" in body else complete(document, body)
+            if not isinstance(body, dict):
+                continue
+            if body.get("apiVersion") == API_VERSION:
+                yield body
+            elif "apiVersion" not in body and body.keys() & {"spec", *PLACES}:
+                yield complete(document, body)
 
 
 def complete(document: Path, fragment: Manifest) -> Manifest:
