@@ -17,7 +17,8 @@ REASON = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]*)*")
 ROW = re.compile(r"^\| `([A-Z][A-Za-z]+)` \|", re.MULTILINE)
 NOT_REASONS = {
     "Ready", "Reconciling", "Stalled", "ScalingInactive", "RouteReady",  # types of conditions
-    "NewReplicaSetAvailable", "ScalingDisabled",  # what Kubernetes' own conditions say
+    "NewReplicaSetAvailable", "ScalingDisabled", "TooManyReplicas",  # what Kubernetes' own conditions say
+    "AtMaximumReplicas", "RouteNotReady",  # states of models in the operator's metrics
 }  # fmt: skip
 FROM_PATHS = {"NotFound": 404, "MethodNotAllowed": 405}
 """Errors that are no exception: of paths that do not exist, or take another method."""
