@@ -38,7 +38,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing documentation tests
+	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing documentation docs/conf.py tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises

@@ -33,4 +33,3 @@ html_css_files = ["site.css"]
 html_additional_pages = {"index": "to-first-page.html"}
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"footer_icons": []}
