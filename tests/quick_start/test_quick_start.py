@@ -20,7 +20,7 @@ EXPECTED = [
     "two replicas ready",
     "deployment.apps/faq",
     '"result"',
-    '"digest": "sha256:',
+    "sha256:",
     "HardwareClassNotFound",
     "HardwareClass tpu does not exist",
     "refused, as it should be",

@@ -8,6 +8,8 @@ from typing import TypeVar
 import pytest
 
 from local_clusters import ROOT
+from scoring_operator.routing import ROUTE_READY
+from scoring_operator.status import SCALING_INACTIVE
 from scoring_runtime.errors import LoadError, RequestError, ScoringRuntimeError
 from scoring_runtime.protocols import find_status
 
@@ -18,8 +20,8 @@ SOURCES = sorted((ROOT / "operator" / "src" / "scoring_operator").rglob("*.py"))
 
 REASON = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]*)*")
 ROW = re.compile(r"^\| `([A-Z][A-Za-z]+)` \|", re.MULTILINE)
-NOT_REASONS = {
-    "Ready", "Reconciling", "Stalled", "ScalingInactive", "RouteReady",  # types of conditions
+CONDITIONS = {"Ready", "Reconciling", "Stalled", SCALING_INACTIVE, ROUTE_READY}
+NOT_REASONS = CONDITIONS | {
     "NewReplicaSetAvailable", "ScalingDisabled", "TooManyReplicas",  # what Kubernetes' own conditions say
     "AtMaximumReplicas", "RouteNotReady",  # states of models in the operator's metrics
 }  # fmt: skip
@@ -70,6 +72,11 @@ def read_rows(name: str) -> set[str]:
 def test_reasons_of_operator_and_runtime_are_those_documented() -> None:
     ended = {error.code for error in find_errors(LoadError)}
     assert read_rows("status.md") | read_rows("autoscaling.md") == find_operators_reasons() | ended
+
+
+def test_types_of_conditions_are_those_documented() -> None:
+    conditions = (DOCS / "status.md").read_text().split("\n## ")[1]
+    assert set(ROW.findall(conditions)) == CONDITIONS
 
 
 def test_reasons_of_the_scaling_condition_are_in_its_own_table() -> None:
