@@ -109,3 +109,12 @@ def test_api_reference_has_a_section_for_each_object(kind: str, path: str) -> No
     page = (DOCS / "reference" / f"{kind}.md").read_text()
     assert f"\n## `{path}`\n" in page
     assert f"](#{path.replace('.', '')})" in page
+
+
+def test_claims_about_other_projects_have_their_sources() -> None:
+    claims, sources = (DOCS / "comparison.md").read_text().split("\n## Sources\n")
+    listed = re.findall(r"^\| ([A-Z]\d+) \| \S+/\S+ `.+` ?.*\|$", sources, re.MULTILINE)
+    assert {mark for marks in re.findall(r"\[((?:[A-Z]\d+(?:, )?)+)\]", claims) for mark in marks.split(", ")} == {
+        *listed
+    }
+    assert len(listed) == len({*listed})
