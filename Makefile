@@ -42,7 +42,7 @@ types: .venv/installed
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
-	.venv/bin/pytest tests/unit tests/repo
+	.venv/bin/pytest tests/unit tests/repo --numprocesses auto --maxprocesses 4
 
 test: check integration e2e ## Everything: unit, integration (real API server, KWOK nodes) and e2e (real pods) tests
 
