@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from samples.artifacts import write_artifact, write_scoring_model
+from samples.pinning import write_scoring_model
+from scoring_cli.artifacts import write_artifact
 from samples.tabular.models import Trained
 from scoring_runtime.mlmodel import make_manifest
 

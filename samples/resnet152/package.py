@@ -14,7 +14,7 @@ import typer
 import yaml
 from torchvision.models import WeightsEnum
 
-from samples.artifacts import write_artifact
+from scoring_cli.artifacts import write_artifact
 from samples.resnet152.checkpoint import HERE, Checkpoint, PackagingError, find_weights, read_checkpoint
 from samples.resnet152.direct import Classifier
 from samples.resnet152.formats import FORMATS, Format, FormatName
