@@ -12,7 +12,7 @@ OURS := scoring-operator scoring-runtime
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security cli-tests fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ security: .venv/installed ## Security tests on the real parts: Traefik, object s
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
+
+cli-tests: .venv/installed ## The command line with a model in real pods on the local cluster's real node (root; not part of test)
+	.venv/bin/pytest tests/cli
 
 FUZZ_SECONDS ?= 1800
 fuzz: .venv/installed ## Fuzz requests, artifacts, objects and the HTTP interface for FUZZ_SECONDS, by default half an hour (docs/fuzzing.md; a short form is part of test)

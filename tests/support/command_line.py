@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,10 @@ class Outcome:
     def json(self) -> Any:
         """What it printed, as JSON."""
         return json.loads(self.stdout)
+
+
+Scoring = Callable[..., Outcome]
+"""The command line with some options given already."""
 
 
 def run_scoring(*arguments: object, stdin: str = "") -> Outcome:

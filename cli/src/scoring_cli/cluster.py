@@ -153,7 +153,10 @@ def _translate(status: int, answer: bytes, path: str) -> ClusterError:
     try:
         message = str(json.loads(answer)["message"])
     except (ValueError, KeyError, TypeError):
-        message = answer.decode(errors="replace").strip() or HTTPStatus(status).phrase
+        message = ""
     if status == HTTPStatus.NOT_FOUND:
-        return ObjectNotFound(f"{message} ({path})")
-    return ClusterError(message)
+        kindless = (
+            f"The cluster does not serve {path}: install the operator's chart, or choose another cluster by --context."
+        )
+        return ObjectNotFound(f"{message}. Is the namespace right?" if message else kindless)
+    return ClusterError(message or answer.decode(errors="replace").strip() or HTTPStatus(status).phrase)

@@ -48,7 +48,7 @@ def command(target: Target, files: tuple[Path, ...], timeout_seconds: float, for
     \b
     scoring apply -f scoringmodel.yaml --wait --timeout 5m
     """
-    bodies = [body for kind in KINDS for body in sort_out(read_manifests(files)) if body["kind"] == kind]
+    bodies = sort_out(read_manifests(files))
     cluster = Cluster(target)
     applied = [apply_one(cluster, body, force=flags["force"], dry_run=flags["dry_run"]) for body in bodies]
     models = [body for body in applied if body["kind"] == SCORING_MODEL.name]
@@ -65,7 +65,7 @@ def command(target: Target, files: tuple[Path, ...], timeout_seconds: float, for
 
 
 def sort_out(bodies: list[Manifest]) -> list[Manifest]:
-    """Return the objects when all of them are ours. Raises InputInvalid for another kind."""
+    """Return the objects in the order of their kinds. Raises InputInvalid for a kind that is not ours."""
     foreign = next(
         (body for body in bodies if body.get("apiVersion") != API_VERSION or body["kind"] not in KINDS), None
     )
@@ -76,7 +76,7 @@ def sort_out(bodies: list[Manifest]) -> list[Manifest]:
         )
     if not bodies:
         raise InputInvalid("--filename: there is nothing in it to apply.")
-    return bodies
+    return [body for kind in KINDS for body in bodies if body["kind"] == kind]
 
 
 def apply_one(cluster: Cluster, body: Manifest, *, force: bool, dry_run: bool) -> Manifest:
