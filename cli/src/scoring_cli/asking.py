@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -43,7 +43,7 @@ def ask_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(  # one parameter for each option
-        target: Target, name: str | None, url: str | None, key_file: IO[str] | None, key_secret: str | None, **more: Any
+        target: Target, name: str | None, url: str | None, key_file: Path | None, key_secret: str | None, **more: Any
     ) -> None:
         given = Given(more.pop("text"), more.pop("image"), more.pop("json_file"))
         command(address=Address(target, name, url, KeySource(key_file, key_secret)), given=given, **more)
@@ -52,7 +52,7 @@ def ask_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--json",
             "json_file",
-            type=click.File(),
+            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
             help="A file with the request, or its `input` alone; - for standard input.",
         ),
         click.option(

@@ -1,6 +1,5 @@
 """Kubernetes objects as files hold them: YAML or JSON, several in a file, files in folders, or standard input."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import yaml
 
 from scoring_cli.errors import InputInvalid
+from scoring_cli.files import STANDARD_INPUT, read_text
 
 Manifest = dict[str, Any]
 
 SUFFIXES = (".yaml", ".yml", ".json")
-STANDARD_INPUT = Path("-")
 
 
 def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
@@ -24,15 +23,10 @@ def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
-    if path == STANDARD_INPUT:
-        yield sys.stdin.read(), "standard input"
-        return
-    files = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES) if path.is_dir() else [path]
+    is_folder = path != STANDARD_INPUT and path.is_dir()
+    files = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES) if is_folder else [path]
     for file in files:
-        try:
-            yield file.read_text(encoding="utf-8"), str(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputInvalid(f"{file} cannot be read: {error}. Name a file or folder of YAML or JSON.") from error
+        yield read_text(file, "FILE"), "standard input" if file == STANDARD_INPUT else str(file)
 
 
 def _parse(text: str, name: str) -> Iterator[Manifest]:

@@ -3,10 +3,11 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
 
 from scoring_cli.cluster import Cluster
 from scoring_cli.errors import ClusterError, InputInvalid
+from scoring_cli.files import read_text
 from scoring_operator.kinds import Kind
 
 SECRET = Kind("v1", "Secret", "secrets")
@@ -18,7 +19,7 @@ HASH_PREFIX = "sha256:"
 class KeySource:
     """Where the key is, as the options say."""
 
-    file: IO[str] | None = None
+    file: Path | None = None
     secret: str | None = None
 
     def read(self, cluster: Cluster | None) -> str | None:
@@ -26,7 +27,7 @@ class KeySource:
         if self.file is not None and self.secret is not None:
             raise InputInvalid("--key-file and --key-secret exclude each other.")
         if self.file is not None:
-            return _check(self.file.read().strip(), "--key-file")
+            return _check(read_text(self.file, "--key-file").strip(), "--key-file")
         if self.secret is None:
             return None
         if cluster is None:

@@ -4,8 +4,10 @@ So `scoring --help` starts in a tenth of a second, and no command pays for the l
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 
 import click
 from click.shell_completion import CompletionItem
@@ -25,6 +27,9 @@ COMMANDS = {
     "completion": "Print what makes a shell complete commands.",
 }
 """Name and one line of each command, so that the list of them imports none."""
+
+DEBUG = "SCORING_DEBUG"
+"""Environment variable with which a mistake of the program's own shows its traceback."""
 
 
 class Commands(click.Group):
@@ -68,6 +73,7 @@ def scoring() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process; errors become one line and an exit status, never a traceback."""
+    sys.excepthook = tell_mistake
     try:
         status = scoring.main(arguments, prog_name="scoring", standalone_mode=False)
     except click.ClickException as error:
@@ -80,3 +86,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def tell_mistake(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of an error that nobody has expected, as Python's own hook does but in one line; the exit status is 1."""
+    if os.environ.get(DEBUG):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        click.echo(
+            f"error: a mistake of scoring itself: {kind.__name__}: {error}\nSet {DEBUG}=1 to see where, and report it.",
+            err=True,
+        )

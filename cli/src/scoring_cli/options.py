@@ -66,6 +66,6 @@ def key_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--key-file",
-        type=click.File(),
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
         help="A file that holds the API key; - for standard input.",
     )(command)

@@ -4,10 +4,10 @@ import json
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from scoring_cli.endpoint import Payload
 from scoring_cli.errors import InputInvalid
+from scoring_cli.files import read_text
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Given:
 
     text: str | None = None
     image: Path | None = None
-    file: IO[str] | None = None
+    file: Path | None = None
 
 
 def read_payload(given: Given) -> Payload:
@@ -27,7 +27,7 @@ def read_payload(given: Given) -> Payload:
         return Payload(json.dumps({"input": given.text}).encode())
     if given.image is not None:
         return _read_image(given.image)
-    return _read_json(given.file.read() if given.file else "")
+    return _read_json("" if given.file is None else read_text(given.file, "--json"))
 
 
 def _read_image(path: Path) -> Payload:

@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +14,7 @@ from scoring_cli.errors import InputInvalid
 def load_object(name: str) -> object:
     """Return the object, or what it returns when it is a function. Runs the module. Raises InputInvalid, naming what is missing."""
     module_name, _, attribute = name.rpartition(":")
-    module = _load_module(module_name)
+    module = _run(module_name, lambda: _load_module(module_name))
     found = getattr(module, attribute, None)
     if found is None:
         raise InputInvalid(
@@ -21,21 +23,31 @@ def load_object(name: str) -> object:
     is_model = (
         isinstance(found, type) or not callable(found) or hasattr(found, "predict") or hasattr(found, "state_dict")
     )
-    return found if is_model else found()
+    return found if is_model else _run(name, found)
+
+
+def _run(name: str, action: Callable[[], object]) -> object:
+    """Return what the user's own code returns. Raises InputInvalid, with the place in it, when it fails."""
+    try:
+        return action()
+    except InputInvalid:
+        raise
+    except ModuleNotFoundError as error:
+        raise InputInvalid(
+            f"{name} cannot be imported: there is no module {error.name}: install it, or run this where it is."
+        ) from error
+    except Exception as error:
+        # The user's own code can fail in any way.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}, line {place.lineno}"
+        raise InputInvalid(f"{name} fails when it is run: {type(error).__name__}: {error} ({where}).") from error
 
 
 def _load_module(name: str) -> ModuleType:
     # What a script imports from beside itself is found, as when Python runs it.
     folder = str(Path(name).resolve().parent) if name.endswith(".py") else str(Path.cwd())
     sys.path.insert(0, folder)
-    try:
-        if not name.endswith(".py"):
-            return importlib.import_module(name)
-        return _load_file(Path(name))
-    except ModuleNotFoundError as error:
-        raise InputInvalid(
-            f"{name} cannot be imported: there is no module {error.name}: install it, or run this where it is."
-        ) from error
+    return _load_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -9,7 +9,7 @@ import pytest
 
 from command_line import run_scoring
 from scoring_cli.completion import complete_for_kubectl
-from scoring_cli.main import COMMANDS
+from scoring_cli.main import COMMANDS, tell_mistake
 
 PROGRAM = Path(sys.executable).with_name("scoring")
 HEAVY = ("pydantic", "kubernetes", "rich", "yaml", "aiohttp", "numpy", "sklearn", "torch", "matplotlib")
@@ -68,3 +68,13 @@ def test_completion_script_is_printed(shell: str) -> None:
     done = run_scoring("completion", shell)
     assert done.status == 0
     assert "_SCORING_COMPLETE" in done.stdout
+
+
+def test_mistake_of_the_program_is_one_line_unless_debugged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_mistake(KeyError, KeyError("x"), None)
+    assert "SCORING_DEBUG=1" in capsys.readouterr().err
+    monkeypatch.setenv("SCORING_DEBUG", "1")
+    tell_mistake(KeyError, KeyError("x"), None)
+    assert capsys.readouterr().err.strip() == "KeyError: 'x'"

@@ -97,7 +97,7 @@ def test_uri_that_the_cluster_would_refuse_is_refused(folder: Path) -> None:
 
 
 def test_pickle_is_packed_unloaded_and_told_of(folder: Path) -> None:
-    joblib.dump(LogisticRegression().fit(*load_iris(return_X_y=True)), folder / "model.joblib")
+    joblib.dump(LogisticRegression(max_iter=1000).fit(*load_iris(return_X_y=True)), folder / "model.joblib")
     done = package(folder, folder / "model.joblib", "--no-try")
     assert done.json["format"] == "sklearn"
     assert "can run code" in done.stderr
@@ -187,3 +187,19 @@ def test_answer_that_the_model_does_not_give_is_told(folder: Path) -> None:
     )
     assert done.status == 2
     assert "UnexpectedAnswer" in done.stderr
+
+
+def test_failure_of_the_users_own_code_is_told_with_its_place(folder: Path) -> None:
+    (folder / "failing.py").write_text("def train():\n    return 1 / 0\n")
+    done = package(folder, f"{folder}/failing.py:train")
+    assert done.status == 2
+    assert "ZeroDivisionError" in done.stderr
+    assert "failing.py, line 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_example_that_does_not_fit_the_model_is_told(folder: Path) -> None:
+    (folder / "example.json").write_text('{"input": [[1, 2]]}')
+    done = package(folder, f"{folder}/train.py:train", "--example", folder / "example.json")
+    assert done.status == 2
+    assert "--example" in done.stderr

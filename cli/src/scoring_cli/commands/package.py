@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from scoring_cli.artifacts import write_artifact
 from scoring_cli.errors import InputInvalid
+from scoring_cli.files import read_text
 from scoring_cli.options import output_option
 from scoring_cli.output import print_document, print_table, tell
 from scoring_cli.packaging import Hints, Packed, pack
@@ -174,6 +175,6 @@ def read_json(path: Path | None, option: str) -> Any:  # noqa: ANN401  # JSON
     if path is None:
         return None
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
+        return json.loads(read_text(path, option))
+    except ValueError as error:
         raise InputInvalid(f"{option}: {path} is no JSON: {error}.") from error

@@ -39,7 +39,11 @@ def answer(estimator: Any, methods: tuple[str, ...], example: Any) -> Any:  # no
         isinstance(example, list) and bool(example) and isinstance(example[0], dict)
     )
     items = pd.DataFrame(example) if is_table else example
-    answers = {name: np.asarray(getattr(estimator, name)(items)).tolist() for name in methods}
+    try:
+        answers = {name: np.asarray(getattr(estimator, name)(items)).tolist() for name in methods}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # What scikit-learn's estimators raise for input that does not fit.
+        raise InputInvalid(f"--example: {type(estimator).__name__} does not take its `input`: {error}") from error
     return answers[methods[0]] if len(methods) == 1 else answers
 
 
