@@ -28,9 +28,11 @@ def served(models: ScoringModels, scoring: Scoring, faq: PackagedSample, client_
 
 def scoring_init(faq: PackagedSample, uri: str) -> str:
     """Return the ScoringModel as the installed program writes it."""
-    program = Path(sys.executable).with_name("scoring")
-    words = [program, "init", faq.archive, "--uri", uri, "--name", "faq", "--hardware-class", "e2e-small", "--keys-secret", "faq-keys"]  # fmt: skip
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    program = str(Path(sys.executable).with_name("scoring"))
+    options = ("--uri", uri, "--name", "faq", "--hardware-class", "e2e-small", "--keys-secret", "faq-keys")
+    words = [program, "init", str(faq.archive), *options]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def test_progress_is_told_until_the_model_serves(served: str) -> None:

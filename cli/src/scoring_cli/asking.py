@@ -1,10 +1,10 @@
 """Options of the commands that ask a model: which one, with which key, and what. Above `endpoint` and `payloads`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -12,7 +12,7 @@ from scoring_cli.cluster import Cluster
 from scoring_cli.endpoint import DirectEndpoint, Endpoint, find_endpoint
 from scoring_cli.errors import InputInvalid
 from scoring_cli.keys_source import KeySource
-from scoring_cli.options import Target, cluster_options, key_options
+from scoring_cli.options import FILE, Target, cluster_options, key_options
 from scoring_cli.payloads import Given
 
 
@@ -38,31 +38,28 @@ def open_endpoint(address: Address) -> Endpoint:
     return find_endpoint(cluster, address.name or "", address.key.read(cluster))
 
 
+OPTIONS: Sequence[Callable[[Callable[..., None]], Callable[..., None]]] = (
+    click.option(
+        "--json", "json_file", type=FILE, help="A file with the request, or its `input` alone; - for standard input."
+    ),
+    click.option("--image", type=FILE, help="An image to classify."),
+    click.option("--text", help="A text, such as a question to a FAQ."),
+    click.option("--url", help="Address of an endpoint, instead of NAME."),
+    click.argument("name", required=False),
+    key_options,
+    cluster_options,
+)
+"""The last one's are shown first."""
+
+
 def ask_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add NAME, --url, the key's options, and --text, --image, --json; the command gets `address` and `given`."""
 
     @wraps(command)
-    def call(  # one parameter for each option
+    def call(
         target: Target, name: str | None, url: str | None, key_file: Path | None, key_secret: str | None, **more: Any
     ) -> None:
         given = Given(more.pop("text"), more.pop("image"), more.pop("json_file"))
         command(address=Address(target, name, url, KeySource(key_file, key_secret)), given=given, **more)
 
-    for decorate in (
-        click.option(
-            "--json",
-            "json_file",
-            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-            help="A file with the request, or its `input` alone; - for standard input.",
-        ),
-        click.option(
-            "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An image to classify."
-        ),
-        click.option("--text", help="A text, such as a question to a FAQ."),
-        click.option("--url", help="Address of an endpoint, instead of NAME."),
-        click.argument("name", required=False),
-        key_options,
-        cluster_options,
-    ):
-        call = decorate(call)
-    return call
+    return reduce(lambda decorated, decorate: decorate(decorated), OPTIONS, cast("Callable[..., None]", call))

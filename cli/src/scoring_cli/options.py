@@ -10,6 +10,9 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+"""A file to read, or - for standard input."""
+
 FORMATS = ("table", "json", "yaml")
 
 
@@ -66,6 +69,6 @@ def key_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--key-file",
-        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+        type=FILE,
         help="A file that holds the API key; - for standard input.",
     )(command)
