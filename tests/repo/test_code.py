@@ -15,6 +15,7 @@ PACKAGES = [
     ROOT / "serving_runtime" / "src" / "scoring_runtime",
     ROOT / "cli" / "src" / "scoring_cli",
     ROOT / "local_cluster",
+    ROOT / "documentation",
     ROOT / "samples",
     ROOT / "benchmarks",
 ]
