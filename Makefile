@@ -67,7 +67,7 @@ security: .venv/installed ## Security tests on the real parts: Traefik, object s
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
 
-cli-tests: .venv/installed ## The command line with a model in real pods on the local cluster's real node (root; not part of test)
+cli-tests: .venv/installed ## The command line with torch and Keras, and with a model in real pods on the local cluster's real node (root; not part of test)
 	.venv/bin/pytest tests/cli
 
 FUZZ_SECONDS ?= 1800

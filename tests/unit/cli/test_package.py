@@ -103,15 +103,8 @@ def test_pickle_is_packed_unloaded_and_told_of(folder: Path) -> None:
     assert "can run code" in done.stderr
 
 
-def test_file_that_no_framework_can_read_is_told_before_it_is_served(folder: Path) -> None:
-    (folder / "broken.skops").write_bytes(b"broken")
-    done = package(folder, folder / "broken.skops")
-    assert done.status == 2
-    assert "ModelInvalid" in done.stderr
-
-
 def test_type_that_the_runtime_does_not_trust_is_named(folder: Path) -> None:
-    done = package(folder, f"{__file__}:own")
+    done = package(folder, f"{__file__}:own", "--no-try")
     assert done.status == 2
     assert "Own" in done.stderr
     assert "--joblib" in done.stderr
@@ -187,6 +180,14 @@ def test_answer_that_the_model_does_not_give_is_told(folder: Path) -> None:
     )
     assert done.status == 2
     assert "UnexpectedAnswer" in done.stderr
+
+
+def test_estimator_that_needs_the_users_own_class_fails_in_the_trial_as_in_a_pod(folder: Path) -> None:
+    (folder / "mine.py").write_text("class Own:\n    def predict(self, rows):\n        return [0]\n\nown = Own()\n")
+    done = package(folder, f"{folder}/mine.py:own", "--joblib")
+    assert done.status == 2
+    assert "ModelInvalid" in done.stderr
+    assert "mine" in done.stderr
 
 
 def test_failure_of_the_users_own_code_is_told_with_its_place(folder: Path) -> None:
