@@ -182,14 +182,6 @@ def test_answer_that_the_model_does_not_give_is_told(folder: Path) -> None:
     assert "UnexpectedAnswer" in done.stderr
 
 
-def test_estimator_that_needs_the_users_own_class_fails_in_the_trial_as_in_a_pod(folder: Path) -> None:
-    (folder / "mine.py").write_text("class Own:\n    def predict(self, rows):\n        return [0]\n\nown = Own()\n")
-    done = package(folder, f"{folder}/mine.py:own", "--joblib")
-    assert done.status == 2
-    assert "ModelInvalid" in done.stderr
-    assert "mine" in done.stderr
-
-
 def test_failure_of_the_users_own_code_is_told_with_its_place(folder: Path) -> None:
     (folder / "failing.py").write_text("def train():\n    return 1 / 0\n")
     done = package(folder, f"{folder}/failing.py:train")

@@ -1,4 +1,4 @@
-"""Torch and Keras modules as artifacts."""
+"""Models of torch, Keras and of the user's own classes as artifacts, tried by the runtime: each trial imports a framework."""
 
 import json
 from pathlib import Path
@@ -62,6 +62,7 @@ def test_torch_module_without_signature_is_told_what_is_missing(folder: Path) ->
     assert "--architecture" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras when it saves
 def test_keras_model_becomes_a_file_that_is_served(folder: Path) -> None:
     pytest.importorskip("keras")
     done = run_scoring(
@@ -69,3 +70,11 @@ def test_keras_model_becomes_a_file_that_is_served(folder: Path) -> None:
     )
     assert done.status == 0, done.stderr
     assert "scores its example" in done.json["trial"]
+
+
+def test_estimator_that_needs_the_users_own_class_fails_in_the_trial_as_in_a_pod(folder: Path) -> None:
+    (folder / "mine.py").write_text("class Own:\n    def predict(self, rows):\n        return [0]\n\nown = Own()\n")
+    done = run_scoring("package", folder / "mine.py:own", "--name", "own", "--to", folder / "own.tar", "--joblib")
+    assert done.status == 2
+    assert "ModelInvalid" in done.stderr
+    assert "mine" in done.stderr
