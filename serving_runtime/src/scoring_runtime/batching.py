@@ -56,8 +56,9 @@ class _Pending:
 class Batcher:
     """Lets at most `max_waiting` requests in behind the one that is scored, and scores first come, first served.
 
-    Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch,
-    `report_wait` the seconds that each request has waited for it, and `end` is called when the device is lost for good.
+    Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch;
+    `report_preprocess`, `report_wait` and `report_score` the seconds that each request took to be read, has waited for its
+    batch, and that this took; `end` is called when the device is lost for good.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Batcher:
     ) -> None:
         self.limits = BatchLimits()
         self.report_batch = report_batch
+        self.report_preprocess: Callable[[float], None] = lambda _seconds: None
         self.report_wait: Callable[[float], None] = lambda _seconds: None
+        self.report_score: Callable[[float], None] = lambda _seconds: None
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
         self._end = end
@@ -129,9 +132,11 @@ class Batcher:
                 self.report_wait(now - pending.arrived)
             started = perf_counter()
             lost = _score_batch(batch)
-            self._learn(len(batch), perf_counter() - started)
+            seconds = perf_counter() - started
+            self._learn(len(batch), seconds)
             self.report_batch(sum(pending.items for pending in batch))
             for pending in batch:
+                self.report_score(seconds)
                 pending.done.release()
             if lost is not None:
                 self._end(lost)

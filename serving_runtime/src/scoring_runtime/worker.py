@@ -63,7 +63,8 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
-    parts = _Parts(settings, service, Metrics(batcher), _create_gate(settings), log)
+    metrics = Metrics(batcher, settings.latency_objective_seconds)
+    parts = _Parts(settings, service, metrics, _create_gate(settings), log)
     threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
         _start_grpc(parts, draining)

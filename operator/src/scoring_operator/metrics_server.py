@@ -1,0 +1,36 @@
+"""/metrics on a port of its own: kopf's /healthz has no room for it, and who may scrape need not be who may probe."""
+
+import prometheus_client
+from aiohttp import web
+
+
+class MetricsServer:
+    """Answers GET /metrics with all that a registry holds, in Prometheus' text format."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry, port: int) -> None:
+        """Take the port at which `start` listens; 0 for not at all."""
+        self._registry = registry
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen from now on; calling it again does nothing. Raises OSError when the port cannot be used."""
+        if self._runner is not None or self._port == 0:
+            return
+        app = web.Application()
+        app.router.add_get("/metrics", self._answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        # All addresses, IPv6 too where there is any: a pod is scraped at whichever it has.
+        await web.TCPSite(runner, port=self._port).start()
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, _request: web.Request) -> web.Response:
+        body = prometheus_client.generate_latest(self._registry)
+        return web.Response(body=body, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
