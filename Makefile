@@ -9,7 +9,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security faults monitoring dashboards fuzz sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing tests
+	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing dashboards tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
@@ -61,6 +61,9 @@ security: .venv/installed ## Security tests on the real parts: Traefik, object s
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
 
+monitoring: .venv/installed ## Monitoring tests: a real Prometheus and promtool, every alert provoked, every dashboard's queries; builds them once (not part of test)
+	.venv/bin/pytest tests/monitoring
+
 FUZZ_SECONDS ?= 1800
 fuzz: .venv/installed ## Fuzz requests, artifacts, objects and the HTTP interface for FUZZ_SECONDS, by default half an hour (docs/fuzzing.md; a short form is part of test)
 	PYTHONPATH=.:tests/support $(PYTHON) -m fuzzing --seconds $(FUZZ_SECONDS)
@@ -79,10 +82,14 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --name integration
 	$(PYTHON) -m local_cluster down --name scaling
 	$(PYTHON) -m local_cluster down --name faults
+	$(PYTHON) -m local_cluster down --name monitoring
 
 crds: .venv/installed ## Generate the CRDs from the pydantic models
 	$(PYTHON) -m scoring_operator.crds crds
 	$(PYTHON) -m scoring_operator.crds charts/scoring-operator/crds
+
+dashboards: .venv/installed ## Generate the Grafana dashboards from dashboards/
+	$(PYTHON) -m dashboards
 
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto
@@ -114,11 +121,11 @@ build/audit/installed: requirements/audit.txt .venv/installed
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt

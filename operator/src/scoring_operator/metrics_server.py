@@ -10,19 +10,19 @@ class MetricsServer:
     def __init__(self, registry: prometheus_client.CollectorRegistry, port: int) -> None:
         """Take the port at which `start` listens; 0 for not at all."""
         self._registry = registry
-        self._port = port
+        self.port = port
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listen from now on; calling it again does nothing. Raises OSError when the port cannot be used."""
-        if self._runner is not None or self._port == 0:
+        if self._runner is not None or self.port == 0:
             return
         app = web.Application()
         app.router.add_get("/metrics", self._answer)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         # All addresses, IPv6 too where there is any: a pod is scraped at whichever it has.
-        await web.TCPSite(runner, port=self._port).start()
+        await web.TCPSite(runner, port=self.port).start()
         self._runner = runner
 
     async def stop(self) -> None:
