@@ -4,20 +4,20 @@ What is wrong is told model by model; of the others there are only numbers, so t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scoring_operator.api import Manifest
 from scoring_operator.diagnosis import find_condition
-from scoring_operator.kinds import AUTOSCALER, HARDWARE_CLASS, POD, SCORING_MODEL, Key, Kind, find_model_key
+from scoring_operator.facts import Facts
+from scoring_operator.kinds import AUTOSCALER, HARDWARE_CLASS, POD, SCORING_MODEL, Key, find_model_key
 from scoring_operator.routing import ROUTE_READY
 from scoring_operator.status import SCALING_INACTIVE
-from scoring_operator.store import Address, Store
+from scoring_operator.store import Store
 from scoring_operator.work_queue import WorkQueue
 
 MAX_NAMED = 1000
@@ -33,13 +33,12 @@ TOO_MANY = "TooManyReplicas"
 
 CLAIM = "resourceClaim"
 
-S = TypeVar("S")
-
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
     """What of a model's status is counted."""
 
+    key: Key
     state: str
     hardware_class: str
     replicas: int
@@ -48,71 +47,51 @@ class ModelSummary:
     """Condition and reason of each that asks for attention."""
 
 
-class Summaries(Generic[S]):
-    """What is read of each object of a kind; only what has changed since the last time is read anew."""
-
-    def __init__(self, store: Store, kind: Kind, summarize: Callable[[Manifest], S]) -> None:
-        self._store = store
-        self._kind = kind
-        self._summarize = summarize
-        self._known: dict[Address, tuple[int, S]] = {}
-
-    def read(self) -> dict[Address, S]:
-        """Return the summaries by the objects' namespaces and names."""
-        known, self._known = self._known, {}
-        for address, kept in self._store.scan(self._kind):
-            found = known.get(address)
-            if found is None or found[0] != kept.version:
-                found = kept.version, self._summarize(kept.unpack())
-            self._known[address] = found
-        return {address: summary for address, (_, summary) in self._known.items()}
-
-
 class Census(Collector):
     """Counts at each scrape; tells nothing while `queue` is None, since only the leader's view is acted upon."""
 
     def __init__(self, store: Store) -> None:
         self.queue: WorkQueue[Key] | None = None
         self._store = store
-        self._models = Summaries(store, SCORING_MODEL, summarize_model)
-        self._autoscalers = Summaries(store, AUTOSCALER, find_limited_model)
-        self._classes = Summaries(store, HARDWARE_CLASS, find_accelerator)
+        self._models = Facts(store, SCORING_MODEL, summarize_model)
+        self._autoscalers = Facts(store, AUTOSCALER, read_limit)
+        self._classes = Facts(store, HARDWARE_CLASS, read_accelerator)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges of this moment."""
         if self.queue is None:
             return
         yield from describe_queue(self.queue)
-        models = {Key(namespace or "", name): model for (namespace, name), model in self._models.read().items()}
-        yield from count_models(models.values())
+        models = self._models.select()
+        yield from count_models(models)
         yield self._tell_conditions(models)
         yield self._count_pending(models)
 
-    def _tell_conditions(self, models: dict[Key, ModelSummary]) -> GaugeMetricFamily:
+    def _tell_conditions(self, models: list[ModelSummary]) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
             "scoring_operator_model_condition",
             "1 for each condition of a model that asks for attention; absent while all is well.",
             labels=("model_namespace", "model", "condition", "reason"),
         )
-        limited = [key for key in self._autoscalers.read().values() if key is not None]
-        found = [(key, AT_MAXIMUM, TOO_MANY) for key in limited]
-        found += [(key, *trouble) for key, model in models.items() for trouble in model.troubles]
+        limits = self._autoscalers.select()
+        found = [(key, AT_MAXIMUM, TOO_MANY) for key, is_limited in limits if key is not None and is_limited]
+        found += [(model.key, *trouble) for model in models for trouble in model.troubles]
         for key, condition, reason in islice(found, MAX_NAMED):
             family.add_metric((key.namespace, key.name, condition, reason), 1)
         return family
 
-    def _count_pending(self, models: dict[Key, ModelSummary]) -> GaugeMetricFamily:
+    def _count_pending(self, models: list[ModelSummary]) -> GaugeMetricFamily:
         """Pods are read only of models that lack replicas."""
         family = GaugeMetricFamily(
             "scoring_operator_pending_replicas",
             "Replicas that no node has taken yet, by hardware class and what accelerator it gives; of models that lack replicas.",
             labels=("hardware_class", "accelerator"),
         )
-        accelerators = {name: accelerator for (_, name), accelerator in self._classes.read().items()}
+        accelerators = dict(self._classes.select())
         pending = Counter(dict.fromkeys(accelerators, 0))
-        for key, model in models.items():
+        for model in models:
             if model.ready_replicas < model.replicas:
-                pending[model.hardware_class] += sum(map(is_unplaced, self._store.select_of(POD, key)))
+                pending[model.hardware_class] += sum(map(is_unplaced, self._store.select_of(POD, model.key)))
         for name, count in pending.items():
             family.add_metric((name, accelerators.get(name, "")), count)
         return family
@@ -171,6 +150,7 @@ def summarize_model(body: Manifest) -> ModelSummary:
     """Return what is counted of a model."""
     status = body.get("status", {})
     return ModelSummary(
+        Key(body["metadata"]["namespace"], body["metadata"]["name"]),
         find_state(body),
         status.get("hardwareClass", ""),
         status.get("replicas", 0),
@@ -200,19 +180,18 @@ def find_troubles(body: Manifest) -> Iterator[tuple[str, str]]:
         yield ROUTE_NOT_READY, route.get("reason", "")
 
 
-def find_limited_model(body: Manifest) -> Key | None:
-    """Return whose an autoscaler is, if it would make more replicas than it may; else None."""
+def read_limit(body: Manifest) -> tuple[Key | None, bool]:
+    """Return whose an autoscaler is, and whether it would make more replicas than it may."""
     condition = find_condition(body, "ScalingLimited")
     is_limited = condition.get("status") == "True" and condition.get("reason") == TOO_MANY
-    return find_model_key(AUTOSCALER, body) if is_limited else None
+    return find_model_key(AUTOSCALER, body), is_limited
 
 
-def find_accelerator(body: Manifest) -> str:
-    """Return what accelerator a hardware class gives: its resource, `resourceClaim`, or nothing."""
+def read_accelerator(body: Manifest) -> tuple[str, str]:
+    """Return the name of a hardware class, and what accelerator it gives: its resource, `resourceClaim`, or nothing."""
     spec = body.get("spec", {})
-    if CLAIM in spec:
-        return CLAIM
-    return str((spec.get("accelerator") or {}).get("resource", ""))
+    accelerator = CLAIM if CLAIM in spec else str((spec.get("accelerator") or {}).get("resource", ""))
+    return body["metadata"]["name"], accelerator
 
 
 def is_unplaced(pod: Manifest) -> bool:
