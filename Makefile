@@ -1,4 +1,5 @@
 # Every command of the project. `make help` lists them.
+# PROMETHEUS=1: `make demo` starts Prometheus too (built once, some 2 minutes, where nobody publishes it within reach).
 # CLUSTER: local (this machine, made by local_cluster), kind, or current (whatever kubectl points to).
 CLUSTER ?= local
 PYTHON := .venv/bin/python
@@ -25,7 +26,7 @@ help: ## Show this list
 	touch $@
 
 demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
-	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER)
+	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER) $(if $(PROMETHEUS),--prometheus)
 
 install: .venv/installed ## Bring the cluster up and install the operator of this checkout on it
 	$(PYTHON) -m samples.demo install --cluster $(CLUSTER)

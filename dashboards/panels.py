@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
+    DashboardLinkType,
     DataSourceRef,
     DataTransformerConfig,
     Threshold,
@@ -43,7 +44,7 @@ def start_dashboard(uid: str, title: str, description: str) -> dashboard.Dashboa
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(
             dashboard.DashboardLink("Scoring")
-            .type("dashboards")
+            .type(DashboardLinkType.DASHBOARDS)
             .tags(["scoring"])
             .as_dropdown(False)
             .include_vars(True)

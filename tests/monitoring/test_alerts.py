@@ -4,10 +4,8 @@ The rules are the chart's own, but for their times, which are cut to two seconds
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 
 from api_proxy import ApiProxy, Fault
@@ -68,7 +66,7 @@ def test_autoscaler_without_its_metric_alerts(models: ScoringModels, prometheus:
     models.apply(autoscaling={"minReplicas": 1, "maxReplicas": 2, "metrics": [EXTERNAL]})
     labels = {"model_namespace": models.kubectl.namespace, "model": "faq"}
     # Told once metrics have been missing for a minute.
-    prometheus.wait_for_alert("ScoringModelScalingInactive", 120.0, **labels, reason="MetricsUnavailable")
+    prometheus.wait_for_alert("ScoringModelScalingInactive", **labels, reason="MetricsUnavailable")
 
 
 def test_autoscaler_at_its_maximum_alerts(models: ScoringModels, prometheus: Prometheus) -> None:
@@ -148,14 +146,14 @@ def test_operator_that_does_not_get_the_lease_alerts(
     spec = {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}
     metadata = {"name": "scoring-operator", "namespace": namespace}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-    kubectl.apply(lease)
+    models.kubectl.apply(lease)
     candidate = OperatorProcess(kubectl, tmp_path / "candidate.log", lease_namespace=namespace)
     candidate.start()
     try:
         with prometheus.scrape(candidate.metrics_port, namespace=namespace, job="operator"):
             prometheus.wait_for_alert("ScoringOperatorNoLeader", namespace=namespace)
             assert not prometheus.find_alerts("ScoringOperatorNoLeader", namespace="scoring-system")
-            kubectl("patch", "lease", "scoring-operator", "-n", namespace, "--type=merge", "--patch", FREED)
+            models.kubectl("patch", "lease", "scoring-operator", "--type=merge", "--patch", FREED)
             prometheus.wait_for_silence("ScoringOperatorNoLeader", namespace=namespace)
     finally:
         candidate.stop()
@@ -171,10 +169,3 @@ def test_operator_that_is_gone_alerts_until_it_is_back(
     finally:
         operator.start()
     prometheus.wait_for_silence("ScoringOperatorDown")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _gone_models(kubectl: Kubectl) -> Iterator[None]:
-    """Leave no model behind that would alert in other tests."""
-    yield
-    kubectl("delete", "scoringmodels", "--all", "--all-namespaces", "--wait=false")

@@ -17,6 +17,7 @@ from waiting import wait_for
 
 RULES = ROOT / "charts" / "scoring-operator" / "rules" / "scoring.yaml"
 FAST = "1s"
+ALERT_SECONDS = 120.0
 
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
 Serve = Callable[..., Runtime]
@@ -82,9 +83,9 @@ class Prometheus:
         wanted = {"alertname": name, **labels}.items()
         return [alert for alert in alerts if alert["state"] == "firing" and wanted <= alert["labels"].items()]
 
-    def wait_for_alert(self, name: str, timeout_seconds: float = 60.0, **labels: str) -> dict[str, Any]:
-        """Wait until an alert fires with these labels; return it."""
-        return wait_for(lambda: self.find_alerts(name, **labels), f"alert {name} {labels}", timeout_seconds)[0]
+    def wait_for_alert(self, name: str, /, **labels: str) -> dict[str, Any]:
+        """Wait until an alert fires with these labels; return it. Some are told only when something has been so for a minute."""
+        return wait_for(lambda: self.find_alerts(name, **labels), f"alert {name} {labels}", ALERT_SECONDS)[0]
 
     def wait_for_silence(self, name: str, **labels: str) -> None:
         """Wait until no such alert fires."""

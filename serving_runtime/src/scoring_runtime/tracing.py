@@ -97,7 +97,7 @@ class Tracing:
         batcher.make_pending = self._make_pending
         batcher.follow_batch = self._follow_batch
 
-    def wrap(self, rest: WSGIApplication) -> WSGIApplication:
+    def wrap(self, rest: WSGIApplication) -> "TracedRequests":
         """Return an application in front of another in which each POST is a span."""
         return TracedRequests(rest, self)
 

@@ -177,6 +177,15 @@ def test_scoring_requests_are_counted_by_status_and_probes_are_not(faq_client: F
     assert any(line.startswith("scoring_model_info{") and 'name="small-faq"' in line for line in lines)
 
 
+@pytest.mark.parametrize(("objective_seconds", "slow"), [(60.0, 0.0), (0.000001, 2.0), (None, None)])
+def test_answers_slower_than_the_objective_are_counted(objective_seconds: float | None, slow: float | None) -> None:
+    metrics = Metrics(Batcher(1), objective_seconds)
+    metrics.record_request(200, "score", 0.01)
+    metrics.record_request(503, "score", 0.02)
+    assert metrics.registry.get_sample_value("scoring_slow_requests_total") == slow
+    assert metrics.registry.get_sample_value("scoring_latency_objective_seconds") == objective_seconds
+
+
 class StubTask:
     """A task whose scoring waits for the test or fails."""
 
