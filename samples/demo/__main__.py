@@ -137,11 +137,11 @@ def tell_more(cluster: Cluster) -> None:
 
 
 def show_prometheus() -> None:
-    """Print where metrics and alerts are, and a query to begin with."""
+    """Print where Prometheus is, and what to ask it first: its API, since it has pages only where it was downloaded."""
     address = find_prometheus()
-    console.print("[bold]Metrics and alerts:[/bold]")
-    for path in ("/query?g0.expr=scoring_requests_total", "/alerts", "/targets"):
-        console.print(f"  {address}{path}", soft_wrap=True, markup=False)
+    console.print(f"[bold]To see metrics and alerts, in Prometheus at {address}:[/bold]")
+    for path in ("query?query=scoring_requests_total", "query?query=scoring_operator_models", "alerts"):
+        console.print(f"  curl '{address}/api/v1/{path}'", soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ there when somebody has asked for traces.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from time import monotonic, time_ns
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,11 +69,10 @@ class RequestTrace:
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-@dataclass
 class _Current(threading.local):
     """The request that a thread is at."""
 
-    request: RequestTrace | None = field(default=None)
+    request: RequestTrace | None = None
 
 
 class Tracing:
