@@ -21,9 +21,13 @@ class MetricsServer:
         app.router.add_get("/metrics", self._answer)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        # All addresses, IPv6 too where there is any: a pod is scraped at whichever it has.
-        await web.TCPSite(runner, port=self.port).start()
         self._runner = runner
+        try:
+            # As /healthz does; a pod is reached at an address that it does not know beforehand.
+            await web.TCPSite(runner, "0.0.0.0", self.port).start()  # noqa: S104
+        except OSError:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Listen no more."""
