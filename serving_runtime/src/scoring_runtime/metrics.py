@@ -23,6 +23,9 @@ from scoring_runtime.model import ServedModel
 NOBODY = "(none)"
 """The label of requests that show no valid key: no name of a key has brackets."""
 
+NO_FORMAT = "(none)"
+"""The label of requests that came before the model was loaded."""
+
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,7 +52,7 @@ class Metrics:
             ["code", "protocol", "format"],
             registry=self.registry,
         )
-        self._format = NOBODY
+        self._format = NO_FORMAT
         # Finding a child by its labels costs several times what counting does.
         self._by_outcome: dict[tuple[int, str], Counter] = {}
         self._callers = Counter(
