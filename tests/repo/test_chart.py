@@ -370,7 +370,7 @@ def test_placement_reaches_the_pod(render: Render) -> None:
 
 def test_annotations_reach_the_pod(render: Render) -> None:
     template = pick(render("--set", "podAnnotations.team=ml,podLabels.team=ml"), "Deployment")["spec"]["template"]
-    assert template["metadata"]["annotations"] == {"team": "ml"}
+    assert template["metadata"]["annotations"]["team"] == "ml"
     assert template["metadata"]["labels"]["team"] == "ml"
 
 

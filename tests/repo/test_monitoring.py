@@ -119,6 +119,13 @@ def test_operator_is_scraped_at_its_metrics_port(render: Render) -> None:
     assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == "metrics"
 
 
+def test_an_administrators_annotations_win(render: Render) -> None:
+    manifests = render("--set-json", 'podAnnotations={"prometheus.io/scrape": "false"}')
+    (deployment,) = [body for body in manifests if body["kind"] == "Deployment"]
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "false", "prometheus.io/port": "8081"}
+
+
 def test_operator_without_metrics_is_not_scraped(render: Render) -> None:
     manifests = render("--set", "metrics.port=0")
     (deployment,) = [body for body in manifests if body["kind"] == "Deployment"]
