@@ -1,4 +1,5 @@
 # Every command of the project. `make help` lists them.
+# PROMETHEUS=1: `make demo` starts Prometheus too (built once, some 2 minutes, where nobody publishes it within reach).
 # CLUSTER: local (this machine, made by local_cluster), kind, or current (whatever kubectl points to).
 CLUSTER ?= local
 PYTHON := .venv/bin/python
@@ -12,7 +13,7 @@ OURS := scoring-operator scoring-runtime
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security cli-tests fuzz faults sbom audit cluster-up cluster-down crds docs quick-start protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e formats scaling security monitoring cli-tests fuzz faults sbom audit cluster-up cluster-down crds dashboards docs quick-start protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +29,7 @@ help: ## Show this list
 	touch $@
 
 demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
-	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER)
+	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER) $(if $(PROMETHEUS),--prometheus)
 
 install: .venv/installed ## Bring the cluster up and install the operator of this checkout on it
 	$(PYTHON) -m samples.demo install --cluster $(CLUSTER)
@@ -41,7 +42,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src cli/src local_cluster samples supply_chain fuzzing documentation docs/conf.py tests
+	.venv/bin/mypy operator/src serving_runtime/src cli/src local_cluster samples supply_chain fuzzing dashboards documentation docs/conf.py tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
@@ -70,6 +71,9 @@ faults: .venv/installed ## Fault tests of the operator: kills, a broken control 
 cli-tests: .venv/installed ## The command line with torch and Keras, and with a model in real pods on the local cluster's real node (root; not part of test)
 	.venv/bin/pytest tests/cli
 
+monitoring: .venv/installed ## Monitoring tests: a real Prometheus and promtool, every alert provoked, every dashboard's queries; builds them once (not part of test)
+	.venv/bin/pytest tests/monitoring
+
 FUZZ_SECONDS ?= 1800
 fuzz: .venv/installed ## Fuzz requests, artifacts, objects and the HTTP interface for FUZZ_SECONDS, by default half an hour (docs/fuzzing.md; a short form is part of test)
 	PYTHONPATH=.:tests/support $(PYTHON) -m fuzzing --seconds $(FUZZ_SECONDS)
@@ -88,6 +92,7 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --name integration
 	$(PYTHON) -m local_cluster down --name scaling
 	$(PYTHON) -m local_cluster down --name faults
+	$(PYTHON) -m local_cluster down --name monitoring
 
 crds: .venv/installed ## Generate the CRDs from the pydantic models, and docs/reference from the CRDs
 	$(PYTHON) -m scoring_operator.crds crds
@@ -101,6 +106,9 @@ docs: build/sphinx/installed ## Build the documentation as a site, to build/site
 
 quick-start: .venv/installed ## Type docs/quick-start.md from beginning to end, on this machine (root; not part of test)
 	.venv/bin/pytest tests/quick_start
+
+dashboards: .venv/installed ## Generate the Grafana dashboards from dashboards/
+	$(PYTHON) -m dashboards
 
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto
@@ -138,11 +146,11 @@ build/sphinx/installed: requirements/docs.txt .venv/installed
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml cli/pyproject.toml --all-extras $(OURS:%=--no-emit-package %) requirements/dev.in requirements/samples.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
-	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra tensorflow --extra keras -c requirements/dev.txt -o serving_runtime/requirements-tensorflow.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
+	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt

@@ -1,4 +1,4 @@
-"""Prometheus as an add-on: scrapes the real node's pods that ask for it by annotation, and targets named in files."""
+"""Prometheus as an add-on: scrapes the real node's pods that ask for it by annotation, and targets named in files; with our alerts."""
 
 import json
 from functools import partial
@@ -11,8 +11,9 @@ from local_cluster.control_plane import bind_cluster_role
 from local_cluster.daemons import Daemon
 from local_cluster.downloads import answers_ok
 from local_cluster.programs import program_path
-from local_cluster.state import Cluster, write_whole
+from local_cluster.state import REPOSITORY, Cluster, write_whole
 
+RULES = REPOSITORY / "charts" / "scoring-operator" / "rules" / "scoring.yaml"
 USER = "prometheus"
 SCRAPE_INTERVAL = "5s"
 POD_ADDRESSES = r"10\.246\.0\.\d+|127\.0\.0\.1"
@@ -67,7 +68,8 @@ def render_configuration(folder: Path, kubeconfig: Path) -> dict[str, Any]:
         ],
     }
     files = {"job_name": "files", "file_sd_configs": [{"files": [f"{folder}/targets/*.json"]}]}
-    return {"global": {"scrape_interval": SCRAPE_INTERVAL}, "scrape_configs": [pods, files]}
+    times = {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL}
+    return {"global": times, "rule_files": [str(RULES)], "scrape_configs": [pods, files]}
 
 
 def _keep(label: str, regex: str) -> dict[str, Any]:

@@ -118,9 +118,9 @@ KARPENTER = Release(
 PROMETHEUS = Release(
     "prometheus",
     "v0.315.1",  # Go's name for 3.15.1.
-    {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     "https://github.com/prometheus/prometheus/releases/download/v3.15.1/prometheus-3.15.1.linux-{arch}.tar.gz",
-    member="prometheus-3.15.1.linux-{arch}/prometheus",
+    member="prometheus-3.15.1.linux-{arch}/{name}",
     tags="remove_all_sd,enable_kubernetes_sd",  # Half the time to build. Debian's package knows no Kubernetes.
 )
 VERSITYGW = Release(
@@ -189,7 +189,7 @@ NODE_PROGRAMS = ("kubelet", "kube-proxy")
 ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),
-    Addon.PROMETHEUS: tuple(PROMETHEUS.packages),
+    Addon.PROMETHEUS: ("prometheus",),
     Addon.TRAEFIK: tuple(TRAEFIK.packages),
 }
 

@@ -54,6 +54,7 @@ def _build_operator(cluster: FreshCluster, log: Path) -> Operator:
         "KUBECONFIG": str(cluster.local.kubeconfig),
         "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
         "SCORING_OPERATOR_HEALTH_PORT": str(port),
+        "SCORING_OPERATOR_METRICS_PORT": str(find_free_port()),
         "SCORING_OPERATOR_RESYNC_SECONDS": "3600",
         "SCORING_OPERATOR_LEADER_ELECTION": "false",
     }

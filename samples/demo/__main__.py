@@ -11,7 +11,7 @@ from rich.console import Console
 from local_cluster.commands import run
 from local_cluster.errors import LocalClusterError
 from local_cluster.steps import step
-from samples.demo.clusters import ROOT, Choice, Cluster, DemoError, open_cluster
+from samples.demo.clusters import ROOT, Choice, Cluster, DemoError, find_prometheus, open_cluster
 from samples.demo.install import install_operator
 from samples.demo.questions import QUESTIONS, ask, forward_service, show_matches
 from samples.demo.volumes import close_volume, copy_artifact, open_volume
@@ -28,9 +28,15 @@ On = Annotated[
 
 
 @app.command()
-def demo(cluster: On = Choice.LOCAL, output: Path = ROOT / "build" / "faq") -> None:
+def demo(
+    cluster: On = Choice.LOCAL,
+    output: Path = ROOT / "build" / "faq",
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Start Prometheus too, with our alerts.")] = False,
+) -> None:
     """Serve the JavaScript FAQ on a cluster, ask it three questions, and scale it."""
-    target = open_cluster(cluster)
+    if prometheus and cluster is not Choice.LOCAL:
+        raise DemoError("--prometheus is for the project's own cluster (CLUSTER=local); other clusters have their own.")
+    target = open_cluster(cluster, ["prometheus"] if prometheus else [])
     images = install_operator(target, ["sklearn"])
     package = train_faq(output)
     apply_faq(target, package, images["runtime-sklearn"])
@@ -38,6 +44,8 @@ def demo(cluster: On = Choice.LOCAL, output: Path = ROOT / "build" / "faq") -> N
     show_models(target)
     scale_faq(target)
     tell_more(target)
+    if prometheus:
+        show_prometheus()
 
 
 @app.command()
@@ -126,6 +134,14 @@ def tell_more(cluster: Cluster) -> None:
     console.print(f"  kubectl --namespace {NAMESPACE} describe scoringmodel faq", soft_wrap=True)
     console.print("[bold]To take it down:[/bold]")
     console.print(f"  {down[cluster.choice]}", soft_wrap=True)
+
+
+def show_prometheus() -> None:
+    """Print where Prometheus is, and what to ask it first: its API, since it has pages only where it was downloaded."""
+    address = find_prometheus()
+    console.print(f"[bold]To see metrics and alerts, in Prometheus at {address}:[/bold]")
+    for path in ("query?query=scoring_requests_total", "query?query=scoring_operator_models", "alerts"):
+        console.print(f"  curl '{address}/api/v1/{path}'", soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -71,15 +71,21 @@ class Cluster:
         return references
 
 
-def open_cluster(choice: Choice) -> Cluster:
-    """Return the chosen cluster, brought up if it is one of ours."""
+def open_cluster(choice: Choice, addons: Sequence[str] = ()) -> Cluster:
+    """Return the chosen cluster, brought up if it is one of ours; the project's own with these add-ons."""
     if choice is Choice.CURRENT:
         return Cluster(choice, find_program("kubectl"), find_program("helm"), None)
     provider = ["--provider", choice.value, "--name", CLUSTER_NAME]
-    run_local_cluster("up", *provider)
+    run_local_cluster("up", *provider, *(word for addon in addons for word in ("--with", addon)))
     kubeconfig = Path(run_local_cluster("kubeconfig", *provider).strip())
     kubectl, helm = (run_local_cluster("program", name).strip() for name in ("kubectl", "helm"))
     return Cluster(choice, kubectl, helm, kubeconfig)
+
+
+def find_prometheus() -> str:
+    """Return the address of the Prometheus of the project's own cluster."""
+    parts = json.loads(run_local_cluster("status", "--name", CLUSTER_NAME, "--output", "json"))["parts"]
+    return next(f"http://{part['address']}" for part in parts if part["name"] == "prometheus")
 
 
 def run_local_cluster(*arguments: str) -> str:

@@ -1,10 +1,11 @@
-"""What pods and the API server say of a model may hold secrets: neither its status nor its events nor the operator's log does."""
+"""What pods and the API server say of a model may hold secrets: neither its status nor its events nor the operator's log and metrics do."""
 
 from typing import Any
 
 import pytest
 
 from operator_processes import OperatorProcess
+from prometheus_servers import read_metrics
 from scoring_models import ScoringModels
 from waiting import wait_for
 
@@ -34,6 +35,7 @@ def test_what_a_pod_says_is_told_without_its_secrets(
     models.wait_for_reason(reason)
     wait_for(lambda: reason in own("get", "events", "-o", "json"), f"an event of {reason}")
     told = own("get", "events", "-o", "json") + own("get", "scoringmodels", "-o", "json") + operator.read_log()
+    told += read_metrics(operator.metrics_port)
     assert SECRET not in told
     # The sentence itself came through: what was said is told, less the secret.
     assert models.find_ready()["message"]

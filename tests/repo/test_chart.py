@@ -43,7 +43,17 @@ CLUSTER_RULES = {
 }
 CAPACITY_RULES = {("scoring.dev", "hardwareclasses/status"): {"patch"}, ("", "nodes"): {"list", "watch"}}
 
-GROUPS = {"image", "serviceAccount", "serviceMonitors", "rbac", "routes", "leaderElection"}
+GROUPS = {
+    "image",
+    "serviceAccount",
+    "serviceMonitors",
+    "rbac",
+    "routes",
+    "leaderElection",
+    "metrics",
+    "alerts",
+    "dashboards",
+}
 """Values that have members of their own."""
 
 BAD_VALUES = [
@@ -79,6 +89,10 @@ BAD_VALUES = [
     "leaderElection.durationSeconds=1.5",
     "leaderElection.retrySeconds=0",
     "leaderElection.enabled=false",
+    "metrics.port=80",
+    "metrics.podMonitor.label=a",
+    "alerts.enabled=yes",
+    "alerts.runbookBase=https://docs.example.com",
 ]
 
 
@@ -249,7 +263,7 @@ def test_pod_satisfies_the_restricted_standard(manifests: list[Manifest]) -> Non
 
 def test_pod_is_probed_on_the_health_port(render: Render) -> None:
     container = read_container(render("--set", "healthPort=9090"))
-    assert container["ports"] == [{"name": "health", "containerPort": 9090, "protocol": "TCP"}]
+    assert container["ports"][0] == {"name": "health", "containerPort": 9090, "protocol": "TCP"}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
 
@@ -356,7 +370,7 @@ def test_placement_reaches_the_pod(render: Render) -> None:
 
 def test_annotations_reach_the_pod(render: Render) -> None:
     template = pick(render("--set", "podAnnotations.team=ml,podLabels.team=ml"), "Deployment")["spec"]["template"]
-    assert template["metadata"]["annotations"] == {"team": "ml"}
+    assert template["metadata"]["annotations"]["team"] == "ml"
     assert template["metadata"]["labels"]["team"] == "ml"
 
 

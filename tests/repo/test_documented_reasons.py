@@ -61,7 +61,7 @@ def find_errors(base: type[Error]) -> list[type[Error]]:
     found = set(base.__subclasses__())
     for error in list(found):
         found |= set(find_errors(error))
-    return sorted(found, key=lambda error: error.code)
+    return sorted(found, key=lambda error: (error.code, error.__name__))
 
 
 def read_rows(name: str) -> set[str]:

@@ -44,6 +44,7 @@ class OperatorProcess:
         self._log = log
         self._lease_namespace = lease_namespace
         self._port = find_free_port()
+        self.metrics_port = find_free_port()
         self.variables: dict[str, str] = {}
         """Of its environment, beside those that every operator is given here."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,6 +63,7 @@ class OperatorProcess:
             "SCORING_OPERATOR_RUNTIME_IMAGES": RUNTIME_IMAGES,
             "SCORING_OPERATOR_NAMESPACES": json.dumps(list(self._namespaces)),
             "SCORING_OPERATOR_HEALTH_PORT": str(self._port),
+            "SCORING_OPERATOR_METRICS_PORT": str(self.metrics_port),
             "SCORING_OPERATOR_LOG_FORMAT": "plain",
             "SCORING_OPERATOR_RESYNC_SECONDS": str(resync_seconds),
             "SCORING_OPERATOR_LEADER_ELECTION": str(self._lease_namespace is not None).lower(),

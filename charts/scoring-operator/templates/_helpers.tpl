@@ -35,6 +35,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Annotations of the operator's pod: that it may be scraped, and the administrator's own, which win. */}}
+{{- define "scoring-operator.podAnnotations" -}}
+{{- $scraping := dict -}}
+{{- if .Values.metrics.port -}}
+{{- $scraping = dict "prometheus.io/scrape" "true" "prometheus.io/port" (.Values.metrics.port | int64 | toString) -}}
+{{- end -}}
+{{- toYaml (merge (deepCopy .Values.podAnnotations) $scraping) -}}
+{{- end -}}
+
 {{/* The runtime's images as JSON. */}}
 {{- define "scoring-operator.runtimeImages" -}}
 {{- if not .Values.runtimeImages -}}

@@ -4,7 +4,7 @@ Objects are plain dictionaries, and paths those of the few kinds in `kinds`, so 
 """
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -42,15 +42,14 @@ class Cluster:
         log_in: Callable[[], Access],
         scope: Scope,
         clock: ClusterClock,
-        check_may_write: Callable[[], None] | None = None,
+        hooks: Sequence[aiohttp.TraceConfig] = (),
     ) -> "Cluster":
         """Connect by the access that `log_in` finds; raises ClusterError when it finds none.
 
         scope: what of the cluster is listed and watched.
         clock: what is told the API server's time, and tells it.
-        check_may_write: called just before a write is sent; what it raises keeps the write from being sent.
+        hooks: into each request, such as those of `build_fence`.
         """
-        hooks = [] if check_may_write is None else [build_fence(check_may_write)]
         return cls(Connection(log_in, clock, hooks), scope)
 
     async def close(self) -> None:
@@ -190,6 +189,7 @@ def find_headers(kind: Kind, reduced: str) -> dict[str, str]:
 def build_fence(check_may_write: Callable[[], None]) -> aiohttp.TraceConfig:
     """Return hooks for a connection that let no write pass unless the check does.
 
+    The check is called just before a write is sent; what it raises keeps the write from being sent.
     They run when a request has its connection and its bytes are about to be sent: whatever has held it up, a process that was paused
     included, lies before that. What the second hook raises breaks off the connection.
     """

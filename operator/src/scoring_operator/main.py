@@ -16,6 +16,7 @@ from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
 from scoring_operator.kinds import Scope
 from scoring_operator.logs import redact_logs
+from scoring_operator.metrics_server import MetricsServer
 from scoring_operator.settings import Settings
 from scoring_operator.work import Work
 
@@ -25,13 +26,18 @@ START_RETRY_SECONDS = 5.0
 """Wait before the next try when the API server is not reachable, or lacks the CRDs, at the start."""
 
 
-def build_registry(work: Work) -> kopf.OperatorRegistry:
+def build_registry(work: Work, server: MetricsServer) -> kopf.OperatorRegistry:
     """Return kopf's registry with our handlers; what is watched is in `watches`."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry, id="start")
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
+        try:
+            # First, so that it is told as well that the rest does not start.
+            await server.start()
+        except OSError as error:
+            raise kopf.PermanentError(f"SCORING_OPERATOR_METRICS_PORT cannot be used: {error}") from error
         try:
             await work.start()
         except ClusterError as error:
@@ -40,6 +46,7 @@ def build_registry(work: Work) -> kopf.OperatorRegistry:
     @kopf.on.cleanup(registry=registry, id="stop")
     async def stop(**_: Any) -> None:
         await work.stop()
+        await server.stop()
 
     @kopf.on.login(registry=registry, id="login")
     async def login(**_: Any) -> kopf.ConnectionInfo | None:
@@ -122,8 +129,9 @@ def run() -> None:
     redact_logs(settings.redact_patterns, os.environ)
     # Without a view of all namespaces nobody can tell what is free.
     scope = Scope(settings.namespaces, is_capacity_told=settings.capacity_advice and not settings.namespaces)
+    work = Work(settings, scope, find_access)
     kopf.run(
-        registry=build_registry(Work(settings, scope, find_access)),
+        registry=build_registry(work, MetricsServer(work.metrics.registry, settings.metrics_port)),
         clusterwide=True,
         standalone=True,
         # By default kopf takes the user's name, which a container's numeric user has not.

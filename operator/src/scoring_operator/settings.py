@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     health_port: int = Field(
         8080, ge=1, le=65535, description="Port of /healthz, which answers 200 while election and work loop move."
     )
+    metrics_port: int = Field(
+        8081, ge=0, le=65535, description="Port of /metrics, in Prometheus' text format; 0 for none."
+    )
     stuck_seconds: float = Field(
         300.0, gt=0, description="A reconcile that takes longer than this makes /healthz fail."
     )

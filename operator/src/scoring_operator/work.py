@@ -4,10 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import aiohttp
+
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
+from scoring_operator.api_requests import build_meter
+from scoring_operator.census import Census
 from scoring_operator.clock import ClusterClock
-from scoring_operator.cluster import Cluster
+from scoring_operator.cluster import Cluster, build_fence
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
 from scoring_operator.exposure import find_claiming_models
@@ -28,6 +32,7 @@ from scoring_operator.kinds import (
     find_model_key,
 )
 from scoring_operator.leadership import Election
+from scoring_operator.metrics import Metrics
 from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler
 from scoring_operator.settings import Settings
 from scoring_operator.status import has_settled
@@ -62,6 +67,9 @@ class Work:
         self._scope = scope
         self._log_in = log_in
         self._store = Store()
+        self.metrics = Metrics()
+        self._census = Census(self._store)
+        self.metrics.registry.register(self._census)
         self._clock = ClusterClock()
         self._cluster: Cluster | None = None
         self._leases: Cluster | None = None
@@ -80,11 +88,10 @@ class Work:
         """
         if self._settings.leader_election and self._leases is None:
             # A connection of its own: a renewal never waits behind the work, and is the one write that a follower may make.
-            self._leases = await Cluster.connect(self._log_in, self._scope, self._clock)
+            self._leases = await self._connect()
             self._election = Election(self._leases, self._settings, self._lead)
         if self._cluster is None:
-            check_may_write = self._election.term.check if self._election else None
-            self._cluster = await Cluster.connect(self._log_in, self._scope, self._clock, check_may_write)
+            self._cluster = await self._connect(*([build_fence(self._election.term.check)] if self._election else []))
         if self._watches is None:
             self._watches = Watches(self._cluster, self._store, self._scope, self.observe)
         await self.discover()
@@ -94,6 +101,10 @@ class Work:
             asyncio.create_task(log_end(run), name="election"),
             asyncio.create_task(log_end(self._keep_discovering), name="discovery"),
         ]
+
+    async def _connect(self, *hooks: aiohttp.TraceConfig) -> Cluster:
+        meter = build_meter(self.metrics.record_request)
+        return await Cluster.connect(self._log_in, self._scope, self._clock, [meter, *hooks])
 
     async def stop(self) -> None:
         """Stop the work, give the Lease back and close the connections; what was not done is found again by the next leader."""
@@ -209,7 +220,9 @@ class Work:
         if self._cluster is None:
             return
         self._reconciler = Reconciler(self._cluster, self._store, self._settings, self._add)
-        self._queue = queue = WorkQueue(self._process, expected=ClusterError)
+        self._queue = self._census.queue = queue = WorkQueue(self._process, expected=ClusterError)
+        queue.report_wait, queue.report_run = self.metrics.record_wait, self.metrics.record_run
+        self.metrics.record_lead(True)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_listing(queue, self._reconciler), name="resync")
@@ -217,7 +230,8 @@ class Work:
                     self._adviser = Adviser(self._cluster, self._store, self._reconciler.rollouts)
                     group.create_task(self._adviser.run_forever(), name="capacity advice")
         finally:
-            self._queue = self._adviser = None
+            self._queue = self._adviser = self._census.queue = None
+            self.metrics.record_lead(False)
             await queue.stop()
 
     async def _keep_listing(self, queue: WorkQueue[Key], reconciler: Reconciler) -> None:

@@ -15,18 +15,26 @@ K = TypeVar("K", bound=Hashable)
 FIRST_BACKOFF_SECONDS = 0.5
 LAST_BACKOFF_SECONDS = 300.0
 
+SUCCESS, ERROR, CRASH = "success", "error", "crash"
+"""How a run ends: as it should, with an error that is expected at times, or with any other."""
+
 logger = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[K]):
-    """Keys and the workers that process them; a failed key is tried again, each time later, without holding up the others."""
+    """Keys and the workers that process them; a failed key is tried again, each time later, without holding up the others.
+
+    `report_wait` gets the seconds that each key has waited for a worker, and `report_run` how its run ended and how long it took.
+    """
 
     def __init__(self, process: Callable[[K], Awaitable[None]], expected: type[Exception]) -> None:
         """Take the coroutine function that does the work of one key, and the base of the errors that are logged without a traceback."""
         self._process = process
         self._expected = expected
+        self.report_wait: Callable[[float], None] = lambda _seconds: None
+        self.report_run: Callable[[str, float], None] = lambda _outcome, _seconds: None
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()
+        self._waiting: dict[K, float] = {}
         self._running: dict[K, float] = {}
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -58,12 +66,25 @@ class WorkQueue(Generic[K]):
         if key in self._running:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = time.monotonic()
             self._ready.put_nowait(key)
 
     def count_waiting(self) -> int:
         """Return how many keys wait for a worker."""
         return len(self._waiting)
+
+    def count_delayed(self) -> int:
+        """Return how many keys are processed later, after a delay."""
+        return len(self._timers)
+
+    def count_failing(self) -> int:
+        """Return how many keys' last run has failed."""
+        return len(self._failures)
+
+    def find_oldest_wait_seconds(self) -> float:
+        """Return how long the key has waited that has waited longest."""
+        now = time.monotonic()
+        return now - next(iter(self._waiting.values()), now)
 
     def find_longest_run_seconds(self) -> float:
         """Return how long the oldest run now in progress has taken; infinite when a worker has died."""
@@ -86,15 +107,18 @@ class WorkQueue(Generic[K]):
     async def _work(self) -> None:
         while True:
             key = await self._ready.get()
-            self._waiting.discard(key)
-            self._running[key] = time.monotonic()
+            self._running[key] = started = time.monotonic()
+            self.report_wait(started - self._waiting.pop(key))
+            outcome = SUCCESS
             try:
                 await self._process(key)
                 self._failures.pop(key, None)
             except Exception as error:  # noqa: BLE001 (whatever it is, this key is tried again and the others go on)
+                outcome = ERROR if isinstance(error, self._expected) else CRASH
                 self._retry(key, error)
             finally:
                 del self._running[key]
+            self.report_run(outcome, time.monotonic() - started)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)

@@ -12,7 +12,7 @@ idle model never waits: a request that finds it idle is scored alone and at once
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic, perf_counter
@@ -37,7 +37,7 @@ class BatchLimits:
     max_delay_seconds: float = 0.0
 
 
-class _Pending:
+class Pending:
     """A request on its way through the queue; `done` is released when it has outputs or an error."""
 
     __slots__ = ("arrived", "done", "error", "inputs", "items", "outputs", "task")
@@ -56,8 +56,9 @@ class _Pending:
 class Batcher:
     """Lets at most `max_waiting` requests in behind the one that is scored, and scores first come, first served.
 
-    Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch,
-    `report_wait` the seconds that each request has waited for it, and `end` is called when the device is lost for good.
+    Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch;
+    `report_preprocess`, `report_wait` and `report_score` the seconds that each request took to be read, has waited for its
+    batch, and that this took; `end` is called when the device is lost for good.
     """
 
     def __init__(
@@ -69,15 +70,20 @@ class Batcher:
     ) -> None:
         self.limits = BatchLimits()
         self.report_batch = report_batch
+        self.report_preprocess: Callable[[float], None] = lambda _seconds: None
         self.report_wait: Callable[[float], None] = lambda _seconds: None
+        self.report_score: Callable[[float], None] = lambda _seconds: None
+        # What traces need (tracing.py), and nobody else.
+        self.make_pending: Callable[[Task, Inputs, float], Pending] = Pending
+        self.follow_batch: Callable[[Sequence[Pending]], AbstractContextManager[None]] | None = None
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
         self._end = end
         self._inside = 0
         self._seconds_per_request = 0.0
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[_Pending] = SimpleQueue()
-        self._held: _Pending | None = None
+        self._queue: SimpleQueue[Pending] = SimpleQueue()
+        self._held: Pending | None = None
         threading.Thread(target=self._score_batches, name="scoring", daemon=True).start()
 
     def count_inside(self) -> int:
@@ -100,7 +106,7 @@ class Batcher:
 
     def score(self, task: Task, inputs: Inputs) -> Outputs:
         """Return the outputs of one request, or raise its error. Called within `admit`."""
-        pending = _Pending(task, inputs, monotonic())
+        pending = self.make_pending(task, inputs, monotonic())
         self._queue.put(pending)
         pending.done.acquire()
         if pending.error is not None:
@@ -128,10 +134,16 @@ class Batcher:
             for pending in batch:
                 self.report_wait(now - pending.arrived)
             started = perf_counter()
-            lost = _score_batch(batch)
-            self._learn(len(batch), perf_counter() - started)
+            if self.follow_batch is None:
+                lost = _score_batch(batch)
+            else:
+                with self.follow_batch(batch):
+                    lost = _score_batch(batch)
+            seconds = perf_counter() - started
+            self._learn(len(batch), seconds)
             self.report_batch(sum(pending.items for pending in batch))
             for pending in batch:
+                self.report_score(seconds)
                 pending.done.release()
             if lost is not None:
                 self._end(lost)
@@ -141,7 +153,7 @@ class Batcher:
         mean = self._seconds_per_request
         self._seconds_per_request = mean + _NEWEST_SHARE * (newest - mean) if mean else newest
 
-    def _gather(self) -> list[_Pending]:
+    def _gather(self) -> list[Pending]:
         """Take the next request and what fits into a batch with it."""
         first, was_idle = self._take_first()
         batch, items = [first], first.items
@@ -157,7 +169,7 @@ class Batcher:
             items += following.items
         return batch
 
-    def _take_first(self) -> tuple[_Pending, bool]:
+    def _take_first(self) -> tuple[Pending, bool]:
         held, self._held = self._held, None
         if held is not None:
             return held, False
@@ -166,7 +178,7 @@ class Batcher:
         except Empty:
             return self._queue.get(), True
 
-    def _take_before(self, until: float) -> _Pending | None:
+    def _take_before(self, until: float) -> Pending | None:
         try:
             left = until - monotonic()
             return self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
@@ -174,7 +186,7 @@ class Batcher:
             return None
 
 
-def _score_batch(batch: Sequence[_Pending]) -> DeviceLostError | None:
+def _score_batch(batch: Sequence[Pending]) -> DeviceLostError | None:
     """Give every request its outputs or its error; when the batch as a whole fails, each is scored alone."""
     try:
         outputs = batch[0].task.score([pending.inputs for pending in batch])

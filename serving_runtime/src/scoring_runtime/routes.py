@@ -141,7 +141,7 @@ class ScoringRoutes:
     def _record(self, request: HttpRequest, outcome: _Outcome) -> None:
         """Count one scoring request, and tell the log of it."""
         request_id, protocol, status, seconds, answer, failure, caller = outcome
-        self._metrics.record_request(status, seconds)
+        self._metrics.record_request(status, protocol, seconds)
         if self._gate is not None and self._gate.asks_for_credentials:
             self._metrics.record_caller(caller, status)
         if self._log is not None:

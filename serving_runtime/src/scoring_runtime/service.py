@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 
 from scoring_runtime.batching import Batcher
 from scoring_runtime.model import ModelSlot, ServedModel
@@ -23,4 +24,7 @@ class ScoringService:
     def score(self, task: Task, read: Callable[[], Inputs]) -> Outputs:
         """Take a place, read the request, return its outputs. Raises RequestError, OverloadedError before reading."""
         with self.batcher.admit():
-            return self.batcher.score(task, read())
+            started = perf_counter()
+            inputs = read()
+            self.batcher.report_preprocess(perf_counter() - started)
+            return self.batcher.score(task, inputs)

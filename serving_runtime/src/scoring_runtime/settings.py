@@ -68,6 +68,7 @@ class Settings(AccessSettings):
     max_image_pixels: int = Field(default=32 * 2**20, ge=1)
     max_queue: int = Field(default=64, ge=0, le=10_000)
     max_wait_seconds: float = Field(default=10.0, gt=0, le=3600)
+    latency_objective_seconds: float | None = Field(default=None, gt=0, le=3600)
     batch_max_size: int | None = Field(default=None, ge=1, le=1024)
     batch_max_delay_milliseconds: float = Field(default=0.0, ge=0, le=10_000)
     grpc_port: int | None = Field(default=None, ge=1, le=65535)

@@ -5,10 +5,11 @@ import multiprocessing.util
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.synchronize import Event
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from flask import Flask
@@ -29,11 +30,16 @@ from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
 from scoring_runtime.termination import report_failure
 
+if TYPE_CHECKING:
+    from scoring_runtime.tracing import Tracing
+
 INSIST_SECONDS = 1.0
 # How long requests over gRPC may go on after the drain time; granian finishes those over HTTP.
 FINISH_SECONDS = 30.0
 # For answers on their way when the worker has to end.
 ANSWER_SECONDS = 0.5
+
+_TRACES_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -47,6 +53,7 @@ class _Parts:
     metrics: Metrics
     gate: Gate | None
     log: RequestLog | None = None
+    tracing: "Tracing | None" = None
 
 
 def start_worker(settings: Settings, draining: Event) -> Flask:
@@ -63,12 +70,17 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
-    parts = _Parts(settings, service, Metrics(batcher), _create_gate(settings), log)
+    metrics = Metrics(batcher, settings.latency_objective_seconds)
+    tracing = _open_tracing(settings, batcher) if wants_traces(os.environ) else None
+    parts = _Parts(settings, service, metrics, _create_gate(settings), log, tracing)
     threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
         _start_grpc(parts, draining)
     _limit_connections(parts)
-    return create_app(settings, service, parts.metrics, log, parts.gate)
+    app = create_app(settings, service, parts.metrics, log, parts.gate)
+    if tracing is not None:
+        app.wsgi_app = tracing.wrap(app.wsgi_app)  # type: ignore[method-assign]
+    return app
 
 
 def _create_gate(settings: Settings) -> Gate | None:
@@ -86,6 +98,28 @@ def _limit_connections(parts: _Parts) -> None:
     limit.watch()
 
 
+def wants_traces(environ: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry's own variables name a place for traces, and none of them switches them off."""
+    return (
+        any(environ.get(name) for name in _TRACES_ENDPOINTS)
+        and environ.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+        and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
+    )
+
+
+def _open_tracing(settings: Settings, batcher: Batcher) -> "Tracing":
+    try:
+        # Only here: the packages cost time and memory, and may be missing.
+        from scoring_runtime.tracing import open_tracing  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"{_TRACES_ENDPOINTS[0]} needs the package {error.name!r}: install scoring-runtime[tracing], or leave it unset."
+        _end_worker(settings, InvalidSettingsError(message))
+    tracing = open_tracing(settings.model_name)
+    tracing.watch(batcher)
+    multiprocessing.util.Finalize(None, tracing.close, exitpriority=0)
+    return tracing
+
+
 def _open_request_log() -> RequestLog:
     log = RequestLog()
     # What waits is written when the process ends; `atexit` is not run in a child of multiprocessing.
@@ -100,7 +134,10 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
         from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
 
         limits = GrpcLimits(settings.max_body_bytes, settings.max_queue, parts.gate)
-        server = start_grpc_server(settings.grpc_port or 0, parts.service, parts.metrics, limits, parts.log)
+        interceptors = _list_interceptors(parts.tracing)
+        server = start_grpc_server(
+            settings.grpc_port or 0, parts.service, parts.metrics, limits, parts.log, interceptors
+        )
     except InvalidSettingsError as error:
         _end_worker(settings, error)
     except ModuleNotFoundError as error:
@@ -116,6 +153,14 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
 
     # No daemon: the process ends only when the last request over gRPC has been answered.
     threading.Thread(target=finish, name="grpc-end").start()
+
+
+def _list_interceptors(tracing: "Tracing | None") -> list[Any]:
+    if tracing is None:
+        return []
+    from scoring_runtime.protocols.grpc_traces import TracingInterceptor  # noqa: PLC0415
+
+    return [TracingInterceptor(tracing)]
 
 
 def _follow(draining: Event) -> threading.Event:

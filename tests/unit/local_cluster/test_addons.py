@@ -54,6 +54,11 @@ def test_prometheus_asks_pods_of_this_machine_that_ask_for_it(tmp_path: Path) ->
     assert files["file_sd_configs"] == [{"files": [f"{tmp_path}/targets/*.json"]}]
 
 
+def test_prometheus_goes_by_the_charts_alerts(tmp_path: Path) -> None:
+    (rules,) = render_configuration(tmp_path, tmp_path / "kubeconfig")["rule_files"]
+    assert "alert: ScoringModelNotReady" in Path(rules).read_text()
+
+
 def test_prometheus_names_a_models_pods_as_the_documented_configuration_does(tmp_path: Path) -> None:
     text = (REPOSITORY / "docs" / "autoscaling.md").read_text()
     block = re.search(r"```yaml\n(scrape_configs:.*?)```", text, re.DOTALL)

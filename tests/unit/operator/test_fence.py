@@ -9,7 +9,7 @@ from aiohttp import web
 
 from scoring_operator.api import Manifest
 from scoring_operator.clock import ClusterClock
-from scoring_operator.cluster import Cluster
+from scoring_operator.cluster import Cluster, build_fence
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError, NotLeading
 from scoring_operator.kinds import SCORING_MODEL, SERVICE, Scope
@@ -36,7 +36,7 @@ async def open_fenced(check_may_write: Callable[[], None]) -> AsyncIterator[tupl
 
     async with serve(answer) as url:
         access = Access(url, ssl.create_default_context())
-        cluster = await Cluster.connect(lambda: access, Scope(), ClusterClock(), check_may_write)
+        cluster = await Cluster.connect(lambda: access, Scope(), ClusterClock(), [build_fence(check_may_write)])
         try:
             yield cluster, arrived
         finally:

@@ -119,6 +119,35 @@ def test_follower_keeps_its_store_and_reconciles_all_once_it_leads(
     run_in_virtual_time(main())
 
 
+def test_metrics_tell_who_leads_and_the_models_of_the_leader_alone(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    del reconciled
+
+    def read(process: Work, name: str, **labels: str) -> float | None:
+        return process.metrics.registry.get_sample_value(f"scoring_operator_{name}", labels)
+
+    async def main() -> None:
+        server = LeaseServer()
+        async with start_work(monkeypatch, server) as (first, _):
+            await asyncio.sleep(1.0)
+            async with start_work(monkeypatch, server) as (second, _):
+                for process in (first, second):
+                    process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+                await asyncio.sleep(1.0)
+                assert (read(first, "leader"), read(second, "leader")) == (1, 0)
+                assert read(first, "models", hardware_class="", state="unseen") == 1
+                assert read(second, "models", hardware_class="", state="unseen") is None
+                assert read(first, "reconcile_seconds_count", outcome="success") == 1
+                await first.stop()
+                await asyncio.sleep(2.0)
+                assert (read(first, "leader"), read(second, "leader")) == (0, 1)
+                assert read(first, "queue_depth") is None
+                assert read(second, "queue_depth") == 0
+
+    run_in_virtual_time(main())
+
+
 def test_leader_that_is_robbed_does_not_reconcile_until_it_leads_again(
     monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
 ) -> None:

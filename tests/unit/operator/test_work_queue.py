@@ -300,3 +300,27 @@ async def test_key_that_waits_already_is_not_processed_again_later() -> None:
     await asyncio.sleep(0.05)
     await queue.stop()
     assert runs == ["a"]
+
+
+async def test_waits_and_outcomes_of_runs_are_reported() -> None:
+    errors = {"expected": ExpectedError("no"), "unexpected": RuntimeError("defect")}
+    waits: list[float] = []
+    runs: list[tuple[str, float]] = []
+
+    async def process(key: str) -> None:
+        if key in errors:
+            raise errors[key]
+
+    queue: Queue = WorkQueue(process, expected=ExpectedError)
+    queue.report_wait = waits.append
+    queue.report_run = lambda outcome, seconds: runs.append((outcome, seconds))
+    for key in ("fine", "expected", "unexpected"):
+        queue.add(key)
+    assert queue.count_waiting() == 3
+    queue.start(1)
+    await let_others_run()
+    assert [outcome for outcome, _ in runs] == ["success", "error", "crash"]
+    assert len(waits) == 3
+    assert min(waits) >= 0
+    assert (queue.count_failing(), queue.count_delayed(), queue.find_oldest_wait_seconds()) == (2, 2, 0.0)
+    await queue.stop()

@@ -162,16 +162,28 @@ def test_scoring_requests_are_counted_by_status_and_probes_are_not(faq_client: F
     answer = faq_client.get("/metrics")
     assert answer.mimetype == "text/plain"
     lines = answer.text.splitlines()
-    assert 'scoring_requests_total{code="200"} 2.0' in lines
-    assert 'scoring_requests_total{code="400"} 1.0' in lines
+    assert 'scoring_requests_total{code="200",format="sklearn",protocol="score"} 2.0' in lines
+    assert 'scoring_requests_total{code="400",format="sklearn",protocol="score"} 1.0' in lines
     assert "scoring_request_duration_seconds_count 3.0" in lines
     assert "scoring_queue_waiting 0.0" in lines
     assert "scoring_requests_in_flight 0.0" in lines
     # What warmed the model up has waited too.
     assert "scoring_queue_wait_seconds_count 1.0" in before
     assert "scoring_queue_wait_seconds_count 3.0" in lines
+    assert "scoring_score_seconds_count 3.0" in lines
+    # Warming up is read by no request.
+    assert "scoring_preprocess_seconds_count 2.0" in lines
     assert any(line.startswith("scoring_model_load_seconds ") and not line.endswith(" 0.0") for line in lines)
     assert any(line.startswith("scoring_model_info{") and 'name="small-faq"' in line for line in lines)
+
+
+@pytest.mark.parametrize(("objective_seconds", "slow"), [(60.0, 0.0), (0.000001, 2.0), (None, None)])
+def test_answers_slower_than_the_objective_are_counted(objective_seconds: float | None, slow: float | None) -> None:
+    metrics = Metrics(Batcher(1), objective_seconds)
+    metrics.record_request(200, "score", 0.01)
+    metrics.record_request(503, "score", 0.02)
+    assert metrics.registry.get_sample_value("scoring_slow_requests_total") == slow
+    assert metrics.registry.get_sample_value("scoring_latency_objective_seconds") == objective_seconds
 
 
 class StubTask:

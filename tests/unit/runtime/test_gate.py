@@ -110,7 +110,7 @@ def test_key_counts_by_name(open_gate: OpenGate) -> None:
     lines = client.get("/metrics").text.splitlines()
     assert 'scoring_key_requests_total{code="200",key="shop"} 2.0' in lines
     assert 'scoring_key_requests_total{code="401",key="(none)"} 1.0' in lines
-    assert 'scoring_requests_total{code="403"} 1.0' in lines
+    assert 'scoring_requests_total{code="403",format="(none)",protocol="score"} 1.0' in lines
     assert not [line for line in lines if "good" in line]
 
 

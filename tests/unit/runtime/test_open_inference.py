@@ -336,8 +336,8 @@ def test_infer_counts_into_the_metrics(table: FlaskClient) -> None:
     infer(table, ROW)
     infer(table)
     metrics = table.get("/metrics").text
-    assert 'scoring_requests_total{code="200"} 1.0' in metrics
-    assert 'scoring_requests_total{code="400"} 1.0' in metrics
+    assert 'scoring_requests_total{code="200",format="python",protocol="open-inference"} 1.0' in metrics
+    assert 'scoring_requests_total{code="400",format="python",protocol="open-inference"} 1.0' in metrics
 
 
 def test_faq_matching_answers_tensors(faq_client: FlaskClient) -> None:

@@ -65,7 +65,7 @@ class Records:
     def add(self, told: _Told, request_id: str, trace_parent: str | None) -> None:
         """Take note of one call."""
         status, code = (_OK, None) if told.failure is None else (find_status(told.failure), told.failure.code)
-        self.metrics.record_request(status, told.seconds)
+        self.metrics.record_request(status, PROTOCOL, told.seconds)
         if self.counts_callers:
             self.metrics.record_caller(told.caller, status)
         if self.log is not None:

@@ -3,7 +3,7 @@
 grpcio reads a message before a thread takes it, so a request takes its place in the queue with its tensors still packed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -50,7 +50,12 @@ class GrpcServer:
 
 
 def start_grpc_server(
-    port: int, service: ScoringService, metrics: Metrics, limits: GrpcLimits, log: RequestLog | None = None
+    port: int,
+    service: ScoringService,
+    metrics: Metrics,
+    limits: GrpcLimits,
+    log: RequestLog | None = None,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
 ) -> GrpcServer:
     """Serve on this port (0: any free one) from now on. Raises InvalidSettingsError when it cannot be used."""
     threads = limits.max_queue + SPARE_THREADS
@@ -62,7 +67,7 @@ def start_grpc_server(
     ]
     pool = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
     # Beyond the threads, grpcio refuses with RESOURCE_EXHAUSTED what would wait for one unseen.
-    server = grpc.server(pool, options=options, maximum_concurrent_rpcs=threads)
+    server = grpc.server(pool, interceptors=interceptors, options=options, maximum_concurrent_rpcs=threads)
     inference = InferenceService(service, ModelDirectory(service))
     counts_callers = limits.gate is not None and limits.gate.asks_for_credentials
     methods = _list_methods(inference, limits.gate, Records(metrics, log, counts_callers))
