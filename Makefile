@@ -9,7 +9,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean chart
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing tests
+	.venv/bin/mypy operator/src serving_runtime/src charts local_cluster samples supply_chain fuzzing tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
@@ -83,6 +83,9 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 crds: .venv/installed ## Generate the CRDs from the pydantic models
 	$(PYTHON) -m scoring_operator.crds crds
 	$(PYTHON) -m scoring_operator.crds charts/scoring-operator/crds
+
+chart: .venv/installed ## Document the chart's values from their comments: its schema and docs/chart.md
+	$(PYTHON) -m charts.values
 
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto

@@ -81,6 +81,16 @@ securityContext:
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
+{{/* When the CRDs are upgraded: at an installation too, where they were there before it, since Helm leaves those as they are. It has just made them otherwise. */}}
+{{- define "scoring-operator.crdsHook" -}}
+{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "scoringmodels.scoring.dev" -}}
+{{- $seconds := 0 -}}
+{{- if $crd -}}
+{{- $seconds = sub (now | unixEpoch) (toDate "2006-01-02T15:04:05Z" $crd.metadata.creationTimestamp | unixEpoch) -}}
+{{- end -}}
+{{- ternary "pre-install,pre-upgrade" "pre-upgrade" (and .Release.IsInstall (gt (int64 $seconds) 60)) -}}
+{{- end -}}
+
 {{/* Annotations of a hook's object. Takes `hook` and `weight`: what a hook needs comes before it, in order of weights. */}}
 {{- define "scoring-operator.hookAnnotations" -}}
 helm.sh/hook: {{ .hook }}
