@@ -205,6 +205,7 @@ CONTROL_PLANE_PROGRAMS = (
 )
 NODE_PROGRAMS = ("kubelet", "kube-proxy")
 ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
+    Addon.FLUX: tuple(KUSTOMIZE_CONTROLLER.packages),
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),
     Addon.PROMETHEUS: tuple(PROMETHEUS.packages),
