@@ -9,7 +9,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean chart
+.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean chart gitops
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fa
 security: .venv/installed ## Security tests on the real parts: Traefik, object stores, registries, planted secrets, real pods (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
 
+gitops: .venv/installed ## GitOps tests: Flux's kustomize-controller and Argo CD's health scripts on fake nodes; builds it once (not part of test)
+	.venv/bin/pytest tests/gitops
+
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
 
@@ -79,6 +82,7 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --name integration
 	$(PYTHON) -m local_cluster down --name scaling
 	$(PYTHON) -m local_cluster down --name faults
+	$(PYTHON) -m local_cluster down --name gitops
 
 crds: .venv/installed ## Generate the CRDs from the pydantic models
 	$(PYTHON) -m scoring_operator.crds crds

@@ -43,6 +43,8 @@ def flux_daemons(cluster: Cluster, ports: dict[str, int]) -> list[Daemon]:
         "--no-remote-bases=true",
         "--no-cross-namespace-refs=true",
         "--requeue-dependency=5s",
+        # It reads KUBECONFIG and no argument; a cluster's processes are known by their arguments.
+        kubeconfig,
     ]
     environment = {"KUBECONFIG": str(kubeconfig), "RUNTIME_NAMESPACE": "default", "NO_PROXY": "*"}
     is_healthy = partial(answers_ok, f"http://{health}/healthz")

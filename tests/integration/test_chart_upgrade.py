@@ -17,7 +17,7 @@ import pytest
 from earlier_versions import EarlierVersion, check_out
 from helm_chart import CHART, find_hook, render_everything, run_helm
 from identities import write_kubeconfig
-from kubectl import Kubectl
+from kubectl import Kubectl, Manifest
 from local_clusters import ROOT
 from operator_processes import OPERATOR_WRITES, OperatorProcess, count_requests, wait_until_quiet
 from scoring_models import ScoringModels, open_namespace
@@ -32,7 +32,7 @@ BEFORE_HOOKS = "0328737"
 
 IMAGES = {name: f"registry.example.com/scoring-runtime-{name}:0.1.0" for name in ("sklearn", "torch")}
 FETCH = "registry.example.com/scoring-runtime-fetch:0.1.0"
-CLASS = {
+CLASS: Manifest = {
     "name": "upgraded",
     "spec": {"resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "1Gi"}}},
 }
