@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helm_chart import Manifest, find_hook, render_everything
+from helm_chart import REQUIRED_VALUES, Manifest, find_hook, render_everything, template_chart
 from scoring_operator.crds import build_crds
 
 OPERATORS_LABELS = {"app.kubernetes.io/name": "scoring-operator", "app.kubernetes.io/instance": "scoring-operator"}
@@ -30,6 +30,15 @@ def test_crds_are_upgraded_by_an_account_that_can_write_nothing_else() -> None:
     assert {(*rule["apiGroups"], *rule["resources"]) for rule in (named, unnamed)} == {
         ("apiextensions.k8s.io", "customresourcedefinitions")
     }
+
+
+def test_values_of_an_earlier_version_alone_are_refused_with_the_remedy() -> None:
+    # What --reuse-values gives a newer chart: nothing for its new values.
+    done = template_chart(
+        *REQUIRED_VALUES, "--set", "crds=null,networkPolicy=null,podSecurityContext=null,extraEnv=null"
+    )
+    assert done.returncode != 0
+    assert "--reset-then-reuse-values instead of --reuse-values" in done.stderr
 
 
 def test_crds_are_left_to_others_when_not_wanted() -> None:
