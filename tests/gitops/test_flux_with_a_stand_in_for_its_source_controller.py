@@ -6,6 +6,7 @@ The repository is a real one; what turns its commits into artifacts stands in fo
 import re
 import shutil
 from collections import Counter
+from functools import partial
 
 import pytest
 import yaml
@@ -155,7 +156,7 @@ def test_sample_brings_both_environments_up_and_promotes(flux: Flux, sample: Non
     flux.kubectl.apply(*told)
     try:
         for name in ("hardware", "staging", "production"):
-            wait_for(lambda name=name: flux.find_ready(name)["status"] == "True", f"{name} to be ready", 120)
+            wait_for(partial(flux.is_ready, name), f"{name} to be ready", 120)
         production = kubectl.in_namespace("scoring-production")
         staging = kubectl.in_namespace("scoring-staging")
         old, new = (part.get("scoringmodel", "faq")["spec"]["model"] for part in (production, staging))

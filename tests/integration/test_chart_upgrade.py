@@ -57,13 +57,19 @@ class Release:
         words = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
         return self.helm("upgrade", "--install", RELEASE, str(chart), *words, "--set=rbac.aggregate=false", *more)
 
-    def open_operator(self, variables: dict[str, str]) -> OperatorProcess:
-        """Return an operator with the release's own rights, not started."""
+    @contextmanager
+    def run_operator(self, variables: dict[str, str]) -> Iterator[OperatorProcess]:
+        """Yield a running operator with the release's own rights."""
         account = f"{RELEASE}-scoring-operator"
         kubeconfig = write_kubeconfig(self.kubectl, account, self._folder / "operator.yaml")
         process = OperatorProcess(self.kubectl, self._folder / "operator.log", kubeconfig=kubeconfig)
         process.variables = variables
-        return process
+        process.start()
+        try:
+            yield process
+        finally:
+            if process.is_running():
+                process.stop()
 
     def run_hook(self, hook: str) -> str:
         """Run what a hook's pod would, as its account and with its rights; return what it says."""
@@ -114,11 +120,8 @@ def run_earlier(release: Release, commit: str, folder: Path) -> Iterator[Operato
     release.kubectl("replace", "-f", str(earlier.crds))
     done = release.install(earlier.chart, f"--set-json=runtimeImages={json.dumps(IMAGES)}", "--skip-crds")
     assert done.returncode == 0, done.stderr
-    process = release.open_operator(earlier.variables)
-    process.start()
-    yield process
-    if process.is_running():
-        process.stop()
+    with release.run_operator(earlier.variables) as process:
+        yield process
 
 
 def count_child_writes(kubectl: Kubectl) -> dict[tuple[str, str, str], int]:
@@ -136,14 +139,12 @@ def test_upgrade_from_the_version_before_writes_nothing(release: Release, tmp_pa
         done = release.install(CHART, f"--set-json=runtimeImages={json.dumps({**IMAGES, 'fetch': FETCH})}")
         assert done.returncode == 0, done.stderr
         earlier.stop()
-        before = count_child_writes(release.kubectl)
-        process = release.open_operator({})
-        process.start()
+    before = count_child_writes(release.kubectl)
+    with release.run_operator({}):
         wait_until_quiet(release.kubectl)
         assert count_child_writes(release.kubectl) == before
         assert "it leads" in release.run_hook("test")
         assert release.kubectl.list("scoringmodels") == []
-        process.stop()
 
 
 def test_installation_where_crds_are_already_there_upgrades_them_too(release: Release) -> None:
@@ -164,22 +165,21 @@ def test_upgrade_from_before_routes_brings_the_crds_and_keeps_models_ready(relea
         upgraded = release.kubectl.get("crd", "scoringmodels.scoring.dev")
         assert upgraded["metadata"]["uid"] == crd["metadata"]["uid"]
         assert release.run_hook("pre-upgrade").count(": is this version's already") == 2
-        assert release.kubectl.get("crd", "scoringmodels.scoring.dev") == upgraded
+        again = release.kubectl.get("crd", "scoringmodels.scoring.dev")
+        assert again["metadata"]["generation"] == upgraded["metadata"]["generation"]
         done = release.install(CHART, images, f"--set=runtimeImages.fetch={FETCH}")
         assert done.returncode == 0, done.stderr
         assert release.models.find_ready()["status"] == "True"
         earlier.stop()
-    process = release.open_operator({})
-    process.start()
 
     # What the new version is for: the artifact is fetched by a container of its own, so the replicas are replaced, one by one.
     def is_fetching() -> bool:
         pod = release.models.kubectl.get("deployment", "faq")["spec"]["template"]["spec"]
         return [container["name"] for container in pod.get("initContainers", [])] == ["fetch"]
 
-    wait_for(is_fetching, "the container that fetches")
-    release.models.wait_until_ready()
+    with release.run_operator({}):
+        wait_for(is_fetching, "the container that fetches")
+        release.models.wait_until_ready()
     # A field that only the new CRD has is kept.
     release.models.apply(hardwareClass=CLASS["name"], model={**REMOTE, "sizeLimit": "1Gi"})
     assert release.models.kubectl.get("scoringmodel", "faq")["spec"]["model"]["sizeLimit"] == "1Gi"
-    process.stop()

@@ -52,6 +52,10 @@ class Flux:
         empty = {"status": "Unknown", "reason": "", "message": ""}
         return next((condition for condition in conditions if condition["type"] == "Ready"), empty)
 
+    def is_ready(self, name: str) -> bool:
+        """Tell whether Ready is True."""
+        return bool(self.find_ready(name)["status"] == "True")
+
     def wait_for(self, name: str, status: str, revision: str) -> Manifest:
         """Wait until Ready has a status for a revision; return the condition."""
 
