@@ -13,7 +13,7 @@ OURS := scoring-operator scoring-runtime
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e formats scaling security monitoring cli-tests fuzz faults sbom audit cluster-up cluster-down crds dashboards docs quick-start protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e formats scaling security monitoring gitops cli-tests fuzz faults sbom audit cluster-up cluster-down crds chart dashboards docs quick-start protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src cli/src local_cluster samples supply_chain fuzzing dashboards documentation docs/conf.py tests
+	.venv/bin/mypy operator/src serving_runtime/src cli/src charts local_cluster samples supply_chain fuzzing dashboards documentation docs/conf.py tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
@@ -64,6 +64,9 @@ scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fa
 
 security: .venv/installed ## Security tests on the real parts: Traefik, object stores, registries, planted secrets, real pods (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
+
+gitops: .venv/installed ## GitOps tests: Flux's kustomize-controller and Argo CD's health scripts on fake nodes; builds it once (not part of test)
+	.venv/bin/pytest tests/gitops
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
@@ -93,6 +96,7 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --name scaling
 	$(PYTHON) -m local_cluster down --name faults
 	$(PYTHON) -m local_cluster down --name monitoring
+	$(PYTHON) -m local_cluster down --name gitops
 
 crds: .venv/installed ## Generate the CRDs from the pydantic models, and docs/reference from the CRDs
 	$(PYTHON) -m scoring_operator.crds crds
@@ -109,6 +113,9 @@ quick-start: .venv/installed ## Type docs/quick-start.md from beginning to end, 
 
 dashboards: .venv/installed ## Generate the Grafana dashboards from dashboards/
 	$(PYTHON) -m dashboards
+
+chart: .venv/installed ## Document the chart's values from their comments: its schema and docs/chart.md
+	$(PYTHON) -m charts.values
 
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto

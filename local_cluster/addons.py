@@ -1,4 +1,4 @@
-"""The add-ons of a cluster, each a program or two beside the control plane: KEDA, Karpenter, Prometheus and Traefik.
+"""The add-ons of a cluster, each a program or two beside the control plane: Flux, KEDA, Karpenter, Prometheus and Traefik.
 
 Off by default: some are built for minutes where no one publishes their programs.
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local_cluster.daemons import Daemon, ensure_running
+from local_cluster.flux import flux_daemons, install_flux
 from local_cluster.karpenter import install_karpenter, karpenter_daemons
 from local_cluster.keda import install_keda, keda_daemons
 from local_cluster.ports import ADDON_PORTS, choose_ports
@@ -27,6 +28,7 @@ class Recipe:
 
 
 RECIPES = {
+    Addon.FLUX: Recipe("Flux's kinds", install_flux, flux_daemons),
     Addon.KARPENTER: Recipe("Karpenter's kinds", install_karpenter, karpenter_daemons),
     Addon.KEDA: Recipe("KEDA's kinds", install_keda, keda_daemons),
     Addon.PROMETHEUS: Recipe("Prometheus' rights", install_prometheus, prometheus_daemons),

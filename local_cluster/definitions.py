@@ -44,9 +44,13 @@ SOURCES = {
     "karpenter": Source("karpenter", "sigs.k8s.io/karpenter", ("pkg/apis/crds", "kwok/apis/crds")),
     "keda": Source("keda", "github.com/kedacore/keda/v2", ("config/crd",), kustomized=True),
     "kserve": Source("kserve", "github.com/kserve/kserve", ("config/crd/full",), kustomized=True),
+    "kustomize-controller": Source(
+        "kustomize-controller", "github.com/fluxcd/kustomize-controller", ("config/crd/bases",)
+    ),
     "prometheus-operator": Source(
         "crds", "github.com/prometheus-operator/prometheus-operator", ("example/prometheus-operator-crd",)
     ),
+    "source-controller": Source("crds", "github.com/fluxcd/source-controller", ("config/crd/bases",)),
 }
 
 

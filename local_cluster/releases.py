@@ -147,6 +147,22 @@ TRAEFIK = Release(
     member="{name}",
     linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
 )
+KUSTOMIZE_CONTROLLER = Release(
+    "kustomize-controller",
+    "v1.7.3",  # Newer ones want a newer Go, or need modules that are not to be had.
+    {"kustomize-controller": "github.com/fluxcd/kustomize-controller"},
+)
+"""Flux's: keeps a cluster like the manifests of a Git repository."""
+
+KUBECONFORM = Release(
+    "kubeconform",
+    "v0.8.0",
+    {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+    "https://github.com/yannh/kubeconform/releases/download/{version}/kubeconform-linux-{arch}.tar.gz",
+    member="{name}",
+)
+"""Checks manifests against schemas. Part of no cluster."""
+
 KSERVE = Release("kserve", "v0.20.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
 """Of no cluster: `benchmarks/operator` measures it beside our operator."""
 
@@ -169,6 +185,8 @@ RELEASES = (
     KARPENTER,
     PROMETHEUS,
     TRAEFIK,
+    KUSTOMIZE_CONTROLLER,
+    KUBECONFORM,
     KSERVE,
     REGISTRY,
     VERSITYGW,
@@ -187,6 +205,7 @@ CONTROL_PLANE_PROGRAMS = (
 )
 NODE_PROGRAMS = ("kubelet", "kube-proxy")
 ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
+    Addon.FLUX: tuple(KUSTOMIZE_CONTROLLER.packages),
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),
     Addon.PROMETHEUS: ("prometheus",),

@@ -21,6 +21,7 @@ Provider = Literal["local", "kind"]
 class Addon(StrEnum):
     """What a cluster can have beside Kubernetes itself."""
 
+    FLUX = "flux"
     KARPENTER = "karpenter"
     KEDA = "keda"
     PROMETHEUS = "prometheus"

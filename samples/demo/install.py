@@ -14,17 +14,15 @@ FETCH = "fetch"
 
 
 def install_operator(cluster: Cluster, formats: Sequence[str]) -> dict[str, str]:
-    """Build or find the images, and install or upgrade the operator; return the images' references by name.
+    """Build or find the images, and install or upgrade the operator and its CRDs; return the images' references by name.
 
     formats: the model formats whose runtime images are wanted, such as sklearn and torch.
     """
     names = (*formats, *(() if FETCH in formats else (FETCH,)))
     images = cluster.load_images(["operator", *(f"{RUNTIME_PREFIX}{name}" for name in names)])
     with step("operator installed by the Helm chart"):
-        # Helm installs CRDs but never upgrades them.
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
         cluster.helm(
-            "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace", "--skip-crds",
+            "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
             *build_values(images), "--wait", "--timeout", "5m",
         )  # fmt: skip
     return images

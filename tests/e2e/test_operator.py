@@ -165,3 +165,16 @@ def test_operator_runs_under_the_restricted_standard_and_logs_json(operator: Kub
     assert operator.read_warnings(*label, "pod-security.kubernetes.io/enforce=restricted") == ""
     logs = operator("logs", "--selector", SELECTOR, "--tail=50")
     assert all(json.loads(line) for line in logs.splitlines() if line)
+
+
+def test_upgrade_brings_stale_crds_to_the_version_and_helm_test_passes(operator: Kubectl, cluster: Cluster) -> None:
+    stale = [{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]
+    operator("patch", "crd", "scoringmodels.scoring.dev", "--type=json", "--patch", json.dumps(stale))
+    assert "additionalPrinterColumns" not in operator.get("crd", "scoringmodels.scoring.dev")["spec"]["versions"][0]
+    upgrade(cluster, operator.namespace, "resyncSeconds=600")
+    columns = operator.get("crd", "scoringmodels.scoring.dev")["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert "Ready" in {column["name"] for column in columns}
+    assert operator.find("job", f"{RELEASE}-crds") is None
+    assert operator.find("clusterrole", f"{RELEASE}-crds") is None
+    said = cluster.helm("test", RELEASE, "--namespace", operator.namespace, "--logs")
+    assert "the operator says HardwareClassNotFound" in said

@@ -10,6 +10,7 @@ from identities import write_kubeconfig
 from kubectl import Kubectl
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels, open_namespace
+from scoring_operator.api import UNSEEN_GENERATION
 from waiting import wait_for
 
 RELEASE = "scoring-operator-of-one"
@@ -52,5 +53,5 @@ def test_models_of_named_namespaces_are_served_and_no_others(served: Served) -> 
     ours.kubectl("delete", "deployment", "faq")
     wait_for(lambda: ours.kubectl.find("deployment", "faq"), "the Deployment again")
     ours.wait_until_ready()
-    assert "status" not in others.kubectl.get("scoringmodel", "ignored")
+    assert others.kubectl.get("scoringmodel", "ignored")["status"] == {"observedGeneration": UNSEEN_GENERATION}
     assert others.kubectl.find("deployment", "ignored") is None

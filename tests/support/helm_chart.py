@@ -41,8 +41,19 @@ def template_chart(*arguments: str, release: str = RELEASE) -> subprocess.Comple
 
 
 def render_chart(*arguments: str, release: str = RELEASE) -> list[Manifest]:
-    """Return all that the chart makes of the required values and the given ones."""
+    """Return all that the chart installs with the required values and the given ones; its hooks are no part of that."""
+    return [body for body in render_everything(*arguments, release=release) if not find_hook(body)]
+
+
+def render_everything(*arguments: str, release: str = RELEASE) -> list[Manifest]:
+    """Return what the chart installs, and its hooks."""
     done = template_chart(*REQUIRED_VALUES, *arguments, release=release)
     if done.returncode != 0:
         raise ValueError(done.stderr)
     return [body for body in yaml.safe_load_all(done.stdout) if body]
+
+
+def find_hook(body: Manifest) -> str | None:
+    """Return the name of the hook that an object of the chart belongs to, such as pre-upgrade; None for what is installed."""
+    hook: str | None = body["metadata"].get("annotations", {}).get("helm.sh/hook")
+    return hook

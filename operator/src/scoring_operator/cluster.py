@@ -119,11 +119,11 @@ class Cluster:
 
     async def create(self, kind: Kind, body: Manifest) -> Manifest:
         """Create an object and return it; raises Conflict when there is one of its name."""
-        return await self._request("POST", find_path(kind, body["metadata"]["namespace"]), body)
+        return await self._request("POST", find_path(kind, body["metadata"].get("namespace")), body)
 
     async def update(self, kind: Kind, body: Manifest) -> Manifest:
         """Replace an object and return it; raises Conflict when it is not the version `body` any more."""
-        path = find_path(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+        path = find_path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
         return await self._request("PUT", path, body)
 
     async def apply(self, kind: Kind, body: Manifest, manager: str = MANAGER) -> Manifest:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from scoring_operator.api import (
     GROUP,
+    UNSEEN_GENERATION,
     VERSION,
     HardwareClassSpec,
     HardwareClassStatus,
@@ -48,7 +49,7 @@ def build_scoring_model_crd() -> Manifest:
         "description": "A ScoringModel serves a model artifact at a scoring endpoint, on hardware of a class.",
         "properties": {
             "spec": build_schema(ScoringModelSpec),
-            "status": build_schema(ScoringModelStatus),
+            "status": {**build_schema(ScoringModelStatus), "default": {"observedGeneration": UNSEEN_GENERATION}},
         },
         "x-kubernetes-validations": [NAME_RULE],
     }

@@ -4,7 +4,7 @@ import zlib
 
 import orjson
 
-from scoring_operator.api import Manifest
+from scoring_operator.api import UNSEEN_GENERATION, Manifest
 from scoring_operator.kinds import GATEWAY, HARDWARE_CLASS, MANAGER, MODEL_LABEL, NODE, POD, ROUTES, SCORING_MODEL, Kind
 
 COMPRESSION_LEVEL = 1
@@ -48,7 +48,7 @@ def unpack(packed: bytes) -> Manifest:
 
 def is_readable(status: object) -> bool:
     """Tell whether a status of our kinds has what is read of it; any other counts as none and is written anew."""
-    if not isinstance(status, dict):
+    if not isinstance(status, dict) or status.get("observedGeneration") == UNSEEN_GENERATION:
         return False
     conditions = status.get("conditions", [])
     return (

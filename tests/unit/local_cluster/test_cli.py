@@ -30,7 +30,10 @@ def run_program() -> Run:
         (("program", "k3s"), "no program 'k3s'"),
         (("up", "--name", "Not A Name"), "cluster name"),
         (("up", "--provider", "kind", "--with", "keda"), "--provider local"),
-        (("crds", "istio"), "there are gateway-api, karpenter, keda, kserve, prometheus-operator"),
+        (
+            ("crds", "istio"),
+            "there are gateway-api, karpenter, keda, kserve, kustomize-controller, prometheus-operator, source-controller",
+        ),
     ],
 )
 def test_refusal_is_one_message_without_a_traceback(run_program: Run, arguments: tuple[str, ...], message: str) -> None:

@@ -3,7 +3,19 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import Manifest
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, MANAGER, NODE, POD, SCALED_OBJECT, SERVICE, Key, Kind
+from scoring_operator.crds import build_crds
+from scoring_operator.kinds import (
+    DEPLOYMENT,
+    HARDWARE_CLASS,
+    MANAGER,
+    NODE,
+    POD,
+    SCALED_OBJECT,
+    SCORING_MODEL,
+    SERVICE,
+    Key,
+    Kind,
+)
 from scoring_operator.packing import owns_replicas
 from scoring_operator.store import REMEMBERED_DELETIONS, Store, find_address
 
@@ -145,6 +157,16 @@ def test_managed_fields_are_not_kept_and_the_given_object_is_not_changed() -> No
     assert "managedFields" not in kept["metadata"]
     assert kept["metadata"]["labels"] == {"a": "b"}
     assert "managedFields" in body["metadata"]
+
+
+def test_status_that_the_crd_gives_an_unseen_model_counts_as_none() -> None:
+    store = Store()
+    (version,) = build_crds()["scoringmodels.yaml"]["spec"]["versions"]
+    default = version["schema"]["openAPIV3Schema"]["properties"]["status"]["default"]
+    store.put(SCORING_MODEL, {**build(1), "status": default})
+    kept = store.get(SCORING_MODEL, "team", "faq")
+    assert kept is not None
+    assert "status" not in kept
 
 
 def test_select_of_finds_the_pods_of_one_model_only() -> None:

@@ -10,11 +10,12 @@ from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec
 from scoring_operator.api.model_source import ModelSource
 from scoring_operator.api.network import Network, Peer
 from scoring_operator.api.route import Gateway, Issuer, Tls
-from scoring_operator.api.scoring_model import ScoringModel, ScoringModelSpec, ScoringModelStatus
+from scoring_operator.api.scoring_model import UNSEEN_GENERATION, ScoringModel, ScoringModelSpec, ScoringModelStatus
 
 __all__ = [
     "API_VERSION",
     "GROUP",
+    "UNSEEN_GENERATION",
     "VERSION",
     "Autoscaling",
     "Gateway",

@@ -173,10 +173,19 @@ class Condition(ApiModel):
     message: str = Field(max_length=32768, description="A sentence for people: what is so, and what to do.")
 
 
+UNSEEN_GENERATION = -1
+"""Observed generation of a model that the operator has not seen yet, by the CRD's default: to kstatus an object with no status at all is
+well, so Flux and others would take a new model for ready before anybody has looked at it."""
+
+
 class ScoringModelStatus(ApiModel):
     """What was observed last. Written by the operator only."""
 
-    observed_generation: int | None = Field(None, ge=0, description="The newest generation that the operator has seen.")
+    observed_generation: int | None = Field(
+        None,
+        ge=UNSEEN_GENERATION,
+        description="The newest generation that the operator has seen; -1 before it has seen any.",
+    )
     conditions: tuple[Condition, ...] | None = Field(
         None,
         description="Ready is the summary; Reconciling and Stalled are present only while true; RouteReady with a host.",
