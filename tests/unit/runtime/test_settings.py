@@ -64,6 +64,7 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "max_image_pixels": 33554432,
         "max_queue": 64,
         "max_wait_seconds": 10.0,
+        "latency_objective_seconds": None,
         "batch_max_size": None,
         "batch_max_delay_milliseconds": 0.0,
         "grpc_port": None,
