@@ -1,6 +1,8 @@
 # Every command of the project. `make help` lists them.
 # CLUSTER: local (this machine, made by local_cluster), kind, or current (whatever kubectl points to).
 CLUSTER ?= local
+# APP: yes shows the FAQ in the sample app at the end of the demo.
+APP ?= no
 PYTHON := .venv/bin/python
 UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
@@ -9,7 +11,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security browser fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ help: ## Show this list
 	touch $@
 
 demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
-	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER)
+	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER) $(if $(filter yes,$(APP)),--app)
 
 install: .venv/installed ## Bring the cluster up and install the operator of this checkout on it
 	$(PYTHON) -m samples.demo install --cluster $(CLUSTER)
@@ -57,6 +59,14 @@ scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fa
 
 security: .venv/installed ## Security tests on the real parts: Traefik, object stores, registries, planted secrets, real pods (root); builds them once (not part of test)
 	.venv/bin/pytest tests/security
+
+# Chromium's driver, of which only these tests know.
+.venv/browser: requirements/browser.txt .venv/installed
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/browser.txt
+	touch $@
+
+browser: .venv/browser ## The sample app in headless Chromium, on this machine and in real pods (root); needs Chromium (not part of test)
+	.venv/bin/pytest tests/browser
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
@@ -112,7 +122,7 @@ build/audit/installed: requirements/audit.txt .venv/installed
 	touch $@
 
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
-	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in -o requirements/dev.txt
+	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in samples/client/requirements.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
@@ -120,6 +130,8 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
+	$(LOCK) samples/client/requirements.in -c requirements/dev.txt -o samples/client/requirements.txt
+	$(LOCK) requirements/browser.in -c requirements/dev.txt -o requirements/browser.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(LOCK) requirements/fuzz.in -c requirements/dev.txt -o requirements/fuzz.txt
