@@ -39,7 +39,7 @@ def package_digits(folder: Path) -> DigitClassifier:
     """Learn, and write the artifact and a picture into `folder`."""
     digits = load_digits()
     pictures, numbers = 1 - digits.data / 16, digits.target
-    network = MLPClassifier((64,), random_state=0, max_iter=60, tol=1e-3).fit(pictures[HELD_OUT:], numbers[HELD_OUT:])
+    network = MLPClassifier((64,), random_state=0, max_iter=500, tol=1e-3).fit(pictures[HELD_OUT:], numbers[HELD_OUT:])
     shown = find_clear(network, pictures[:HELD_OUT], numbers[:HELD_OUT])
     picture = folder / "digit.png"
     picture.write_bytes(draw(pictures[shown]))

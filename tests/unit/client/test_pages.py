@@ -1,15 +1,18 @@
 """The way in: what is open, what a session is, and what browsers are told."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app_visitors import PASSWORD, AppVisitor, MakeApp, Mounted
-from samples.client.errors import SettingsError
+from samples.client.errors import SettingsError, SignInError
 from samples.client.limits import find_network
 from samples.client.settings import Settings, read_settings
-from samples.client.users import MAX_PASSWORD, Users, hash_password
+from samples.client.users import MAX_WAITING, Users, hash_password
+from waiting import wait_for
 
 
 def test_nothing_is_shown_before_the_sign_in(visitor: AppVisitor) -> None:
@@ -149,8 +152,34 @@ def test_users_are_those_with_a_plain_name(tmp_path: Path) -> None:
     (tmp_path / "ann").write_text("not a hash")
     assert not users.is_empty()
     assert not users.check("ann", "not a hash")
-    (tmp_path / "ann").write_text(hash_password("x" * MAX_PASSWORD))
-    assert users.check("ann", "x" * MAX_PASSWORD)
+
+
+def test_sign_ins_wait_for_one_another_but_not_all_of_them(mounted: Mounted, monkeypatch: pytest.MonkeyPatch) -> None:
+    users, is_verifying, may_end = Users(mounted.users), threading.Event(), threading.Event()
+
+    class SlowHasher:
+        def verify(self, *_arguments: str) -> bool:
+            is_verifying.set()
+            return may_end.wait(30)
+
+    monkeypatch.setattr(users, "_hasher", SlowHasher())
+    with ThreadPoolExecutor(MAX_WAITING) as pool:
+        waiting = [pool.submit(users.check, "ann", PASSWORD) for _ in range(MAX_WAITING)]
+        is_verifying.wait(30)
+        refused = wait_for(lambda: find_refusal(users), "a refusal")
+        may_end.set()
+        assert [one.result() for one in waiting] == [True] * MAX_WAITING
+    assert (refused.status, refused.retry_after) == (503, 5)
+    assert users.check("ann", PASSWORD)
+
+
+def find_refusal(users: Users) -> SignInError | None:
+    """Try to sign in once all places are taken."""
+    if users._places._value > 0:
+        return None
+    with pytest.raises(SignInError) as raised:
+        users.check("ann", PASSWORD)
+    return raised.value
 
 
 @pytest.mark.parametrize(
