@@ -36,13 +36,14 @@ def create_app(settings: Settings) -> Flask:
     """Return the app. Raises SettingsError."""
     app = Flask(__name__)
     configure_sessions(app, settings)
-    # Bodies of pictures get more (scoring.py). A CSRF token is good for as long as its session.
+    # A CSRF token is good for as long as its session.
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES, WTF_CSRF_TIME_LIMIT=None)
     users, limits = Users(settings.users_dir), Limits(settings.requests_per_minute)
     sessions = Sessions(users, settings)
     issuer = Issuer(app, settings) if settings.oidc_issuer else None
     scoring = create_scoring(settings, sessions, limits)
     let_in(app, sessions)
+    allow_pictures(app, settings.max_picture_bytes)
     # After `let_in`: who is signed out is told that, and not that a token is missing.
     CSRFProtect(app)
     app.register_blueprint(create_pages(settings, sessions))
@@ -65,7 +66,7 @@ def create_scoring(settings: Settings, sessions: Sessions, limits: Limits) -> Sc
         None if url is None else Model(url, read_key, settings.timeout_seconds)
         for url in (settings.faq_url, settings.images_url)
     )
-    return Scoring(faq, images, Answers(settings.answers_file), sessions, limits, settings.max_picture_bytes)
+    return Scoring(faq, images, Answers(settings.answers_file), sessions, limits)
 
 
 def let_in(app: Flask, sessions: Sessions) -> None:
@@ -79,6 +80,16 @@ def let_in(app: Flask, sessions: Sessions) -> None:
         return redirect(url_for("sign_in.form"))
 
     app.before_request(check_session)
+
+
+def allow_pictures(app: Flask, max_bytes: int) -> None:
+    """Let the body of a picture be larger than others: before the CSRF token is looked for, which asks for the body."""
+
+    def set_limit() -> None:
+        if request.endpoint == "scoring.classify":
+            request.max_content_length = max_bytes
+
+    app.before_request(set_limit)
 
 
 def create_pages(settings: Settings, sessions: Sessions) -> Blueprint:

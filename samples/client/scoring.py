@@ -41,7 +41,6 @@ class Scoring:
     answers: Answers
     sessions: Sessions
     limits: Limits
-    max_picture_bytes: int
 
     def create_pages(self) -> Blueprint:
         """Return the routes, all for those who have signed in; their errors are the app's, as JSON."""
@@ -70,7 +69,6 @@ class Scoring:
         """POST /api/classify, a picture as the body: what it most probably shows."""
         if self.images is None:
             raise ClientError(404, "NoPictures", "This app has no model that looks at pictures.")
-        request.max_content_length = self.max_picture_bytes
         if request.mimetype not in PICTURES:
             raise ClientError(415, "NoPicture", "That is no picture. Take a JPEG, PNG, WebP, GIF or BMP file.")
         scored = self.images.score(request.get_data(), request.mimetype)

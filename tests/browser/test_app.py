@@ -1,5 +1,6 @@
 """What a person does with the sample app: by mouse, by keyboard, on a phone, and when things go wrong. Models are real runtimes."""
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def test_question_shows_faqs_with_scores_and_answers(open_app: Any) -> None:
 
 def test_question_that_nothing_matches_is_told(open_app: Any) -> None:
     page = open_app()
-    ask(page, "what is the best recipe for potato soup")
+    ask(page, "how tall is mount everest")
     wait_for_faqs(page)
     assert "No FAQ is a close match" in page.locator("#ask .status").inner_text()
 
@@ -96,7 +97,7 @@ def test_app_is_used_by_keyboard_alone(open_app: Any, digit: DigitClassifier) ->
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "file"
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(digit.picture)
     wait_for_labels(page)
 
@@ -188,8 +189,7 @@ def test_limit_of_the_model_counts_down_until_it_may_be_tried_again(
     assert "asked very often" in read_problem(page)
     again = page.locator("#ask .problem-place button")
     assert re.fullmatch("Try again in [1-3] s", again.inner_text())
-    again.click()
-    assert page.locator("#ask .match").count() == 0
+    assert again.is_disabled()
     page.get_by_role("button", name="Try again", exact=True).click()
     wait_for_faqs(page)
 
@@ -264,14 +264,14 @@ def test_cookie_is_out_of_the_scripts_reach(open_app: Any) -> None:
 def test_script_that_somebody_gets_into_an_answer_is_shown_and_not_run(
     open_app: Any, start_app: Any, mounted: Mounted
 ) -> None:
-    text = "<img src=x onerror=alert(1)><script>alert(2)</script> `<b>`"
-    mounted.answers.write_text(
-        mounted.answers.read_text().replace("An asynchronous", text).replace("Use ", f"{text} Use ")
-    )
+    markup = "<img src=x onerror=alert(1)><script>alert(2)</script> `<b>`"
+    texts = json.loads(mounted.answers.read_text())
+    mounted.answers.write_text(json.dumps({one: {"title": markup, "answer": markup} for one in texts}))
     page = open_app(start_app())
     ask(page)
     wait_for_faqs(page)
-    assert page.locator(".answer img, .answer script, .answer b").count() == 0
+    assert page.locator(".results img, .results script, .results b").count() == 0
+    assert page.locator(".answer").first.inner_text() == "<img src=x onerror=alert(1)><script>alert(2)</script> <b>"
 
 
 def test_somebody_signs_in_at_an_issuer(browser: "Browser", start_app: Any, mounted: Mounted) -> None:

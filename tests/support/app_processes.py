@@ -49,8 +49,9 @@ class AppProcess:
 
 def mount(folder: Path, answers: Path, api_key: str) -> Mounted:
     """Return the folders of an app with one user, whose password is PASSWORD, and a key for its models."""
-    mounted = Mounted(folder / "secrets", folder / "users", answers)
+    mounted = Mounted(folder / "secrets", folder / "users", folder / "answers.json")
     mounted.secrets.mkdir(parents=True)
+    mounted.answers.write_bytes(answers.read_bytes())
     mounted.users.mkdir()
     (mounted.secrets / "session-key").write_text("s" * 48)
     (mounted.secrets / "api-key").write_text(api_key)

@@ -57,6 +57,13 @@ def test_picture_gets_labels(ann: AppVisitor, model: ScriptedModel) -> None:
     assert (headers["Content-Type"], body) == ("image/jpeg", b"\xff\xd8\xff")
 
 
+def test_picture_may_be_larger_than_other_bodies(ann: AppVisitor, model: ScriptedModel) -> None:
+    model.body = {"result": [{"image": [["cat", 1.0]]}, "Computed in 12 ms"]}
+    assert ann.post("/api/classify", data=b"x" * (8 * 1024 * 1024), content_type="image/png").status_code == 200
+    ((_, _, body),) = model.requests
+    assert len(body) == 8 * 1024 * 1024
+
+
 @pytest.mark.parametrize("question", ["", "  ", None, 5, ["a"]])
 def test_empty_question_is_not_asked(ann: AppVisitor, model: ScriptedModel, question: object) -> None:
     answer = ann.ask(question)
