@@ -11,7 +11,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security browser fuzz faults sbom audit cluster-up cluster-down crds protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security browser fuzz faults sbom audit cluster-up cluster-down crds docs quick-start protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,11 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing tests
+	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing documentation docs/conf.py tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
-	.venv/bin/pytest tests/unit tests/repo
+	.venv/bin/pytest tests/unit tests/repo --numprocesses auto --maxprocesses 4
 
 test: check integration e2e ## Everything: unit, integration (real API server, KWOK nodes) and e2e (real pods) tests
 
@@ -53,6 +53,9 @@ integration: .venv/installed ## Integration tests: a real API server with KWOK's
 
 e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real node (root)
 	.venv/bin/pytest tests/e2e
+
+formats: .venv/installed ## Every format in a real pod (root); makes the images with PyTorch, TensorFlow and MLflow, 25 GB of disk (not part of test)
+	.venv/bin/pytest tests/e2e/test_formats.py --large-images
 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
 	.venv/bin/pytest tests/scaling
@@ -90,9 +93,18 @@ cluster-down: .venv/installed ## Take the local clusters down; programs and imag
 	$(PYTHON) -m local_cluster down --name scaling
 	$(PYTHON) -m local_cluster down --name faults
 
-crds: .venv/installed ## Generate the CRDs from the pydantic models
+crds: .venv/installed ## Generate the CRDs from the pydantic models, and docs/reference from the CRDs
 	$(PYTHON) -m scoring_operator.crds crds
 	$(PYTHON) -m scoring_operator.crds charts/scoring-operator/crds
+	$(PYTHON) -m documentation docs/reference
+
+docs: build/sphinx/installed ## Build the documentation as a site, to build/site; every warning is an error (docs/conf.py)
+	build/sphinx/bin/sphinx-build --quiet --fail-on-warning --fresh-env --conf-dir docs --doctree-dir build/sphinx/doctrees . build/site
+	.venv/bin/pytest tests/site
+	@echo "build/site/index.html"
+
+quick-start: .venv/installed ## Type docs/quick-start.md from beginning to end, on this machine (root; not part of test)
+	.venv/bin/pytest tests/quick_start
 
 protos: .venv/installed ## Generate the gRPC messages from serving_runtime/proto
 	$(PYTHON) -m grpc_tools.protoc -I serving_runtime/proto --python_out=serving_runtime/src/scoring_runtime/protocols --pyi_out=serving_runtime/src/scoring_runtime/protocols open_inference.proto
@@ -121,6 +133,12 @@ build/audit/installed: requirements/audit.txt .venv/installed
 	.venv/bin/uv pip install --quiet --python build/audit/bin/python --require-hashes -r requirements/audit.txt
 	touch $@
 
+# The generator of the site, in an environment of its own: it shares no version with what it describes.
+build/sphinx/installed: requirements/docs.txt .venv/installed
+	python3 -m venv build/sphinx
+	.venv/bin/uv pip install --quiet --python build/sphinx/bin/python --require-hashes -r requirements/docs.txt
+	touch $@
+
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
 	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in samples/client/requirements.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
@@ -134,6 +152,7 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) requirements/browser.in -c requirements/dev.txt -o requirements/browser.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
+	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(LOCK) requirements/fuzz.in -c requirements/dev.txt -o requirements/fuzz.txt
 
 clean: ## Remove what builds and tests leave in the tree, with the virtual environment

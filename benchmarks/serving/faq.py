@@ -80,11 +80,16 @@ def train_ours(size: int) -> Trained:
 
 def make_ours(trained: Trained, size: int, work: Path, name: str) -> Server:
     """Return our server, under this name, of the FAQ sample's model with `size` originals."""
-    originals = tuple(entry.original for entry in trained.entries[:size])
     folder = work / name.replace(" ", "-")
-    packaged = write_package(replace(trained.model, originals=originals), trained.split, "1.0.0", folder)
-    artifact = Artifact("faq", packaged.archive, packaged.digest)
+    artifact = package_ours(trained, size, folder)
     return make_runtime(name, artifact, ask_questions(trained.split, trained.model.prepare), folder / "work")
+
+
+def package_ours(trained: Trained, size: int, folder: Path) -> Artifact:
+    """Package the FAQ sample's model with `size` originals."""
+    originals = tuple(entry.original for entry in trained.entries[:size])
+    packaged = write_package(replace(trained.model, originals=originals), trained.split, "1.0.0", folder)
+    return Artifact("faq", packaged.archive, packaged.digest)
 
 
 def ask_questions(split: Split, prepare: Callable[[str], str]) -> Call:

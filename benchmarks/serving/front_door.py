@@ -1,12 +1,13 @@
-"""The front door: the trivial model with keys, limits and the request log, beside the same runtime without them."""
+"""The front door: models with keys, limits and the request log, beside the same runtime without them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.serving.comparisons import Comparison, Options, Pair, Plan, compare
 from benchmarks.serving.dialects import ask_row_as_ours
+from benchmarks.serving.faq import ask_questions, package_ours, train_ours
 from benchmarks.serving.load_generator import Load
 from benchmarks.serving.results import Plot, Report
 from benchmarks.serving.runtime import Artifact, make_runtime
@@ -15,37 +16,66 @@ from benchmarks.serving.tables import draw_curves, report_comparison, summarise_
 from benchmarks.serving.trivial import CLIENTS, package
 from scoring_runtime.access.keys import hash_key, make_key
 
-OPEN = "open"
+OPEN, GUARDED = "open", "guarded"
 SECONDS = 3.0
 ROUNDS = 6
 NUMBER_OF_KEYS = 100
+ORIGINALS = 200
 
+_SILENT = {"SCORING_REQUEST_LOG": "false"}
 _ASIDE = (
-    "The runtime with the trivial model, at {clients} clients, beside itself without keys, limits and request log (`open`). "
-    "Medians of windows of {seconds:g} s, taken in turns. The guarded runtime's requests/s by the open one's: **{shares}**."
+    "The runtime at {clients} clients, beside itself without keys, limits and request log (`open`): with a trivial model, where "
+    "all that a request costs is the server, and with FAQ matching. Medians of windows of {seconds:g} s, taken in turns. "
+    "Requests/s behind the door by those of the open one: **{shares}**."
 )
 
 
+@dataclass(frozen=True)
+class Served:
+    """A model to serve, and how it is asked."""
+
+    prefix: str
+    artifact: Artifact
+    call: Call
+
+
 def run(options: Options) -> Report:
-    """Measure each part of the door, and all of it, beside the runtime without."""
+    """Measure each part of the door, and all of it, beside the runtime without; all of it with FAQ matching too."""
     plan = Plan(CLIENTS, options.seconds or SECONDS, ROUNDS, warm_up=Load(1, clients=CLIENTS[1]))
-    artifact = package(options.work)
-    key = _write_keys(options.work / "keys")
-    doors = {
-        name: door
-        for name, door in _list_doors(options.work / "keys").items()
-        if name in (options.peers or _list_doors(Path()))
-    }
-    ours = _make_server(OPEN, artifact, ask_row_as_ours(), options.work, {"SCORING_REQUEST_LOG": "false"})
-    call = replace(ask_row_as_ours(), headers=(("Authorization", f"Bearer {key}"),))
-    pairs = [
-        Pair(name, partial(_make_server, name, artifact, call, options.work, door), ask_row_as_ours(), ours_name=OPEN)
-        for name, door in doors.items()
-    ]
-    found = compare(ours, pairs, plan, options)
-    shares = "; ".join(f"{name} {_describe_share(found, name)}" for name in doors)
+    keys = options.work / "keys"
+    key = _write_keys(keys)
+    doors = {name: door for name, door in _list_doors(keys).items() if name in (options.peers or _list_doors(keys))}
+    found = _compare(Served("", package(options.work), ask_row_as_ours()), key, doors, plan, options)
+    if GUARDED in doors:
+        found.merge(_compare(_make_faq(options.work), key, {GUARDED: doors[GUARDED]}, plan, options))
+    shares = "; ".join(f"{name} {_describe_share(found, name)}" for name in found.servers if not name.endswith(OPEN))
     aside = _ASIDE.format(clients=", ".join(map(str, CLIENTS)), seconds=plan.seconds, shares=shares)
     return report_comparison(found, aside, Plot("front_door", "Front door", draw_curves(found.measurements)))
+
+
+def _make_faq(work: Path) -> Served:
+    trained = train_ours(ORIGINALS)
+    artifact = package_ours(trained, ORIGINALS, work / "faq")
+    return Served("faq ", artifact, ask_questions(trained.split, trained.model.prepare))
+
+
+def _compare(
+    served: Served, key: str, doors: Mapping[str, Mapping[str, str]], plan: Plan, options: Options
+) -> Comparison:
+    """Measure a model behind each door beside the same without any."""
+    name = served.prefix + OPEN
+    ours = _make_server(name, served.artifact, served.call, options.work, _SILENT)
+    call = replace(served.call, headers=(("Authorization", f"Bearer {key}"),))
+    pairs = [
+        Pair(
+            served.prefix + door,
+            partial(_make_server, served.prefix + door, served.artifact, call, options.work, settings),
+            served.call,
+            ours_name=name,
+        )
+        for door, settings in doors.items()
+    ]
+    return compare(ours, pairs, plan, options)
 
 
 def _list_doors(keys: Path) -> dict[str, Mapping[str, str]]:
@@ -57,12 +87,11 @@ def _list_doors(keys: Path) -> dict[str, Mapping[str, str]]:
         "SCORING_MAX_REQUESTS_PER_CLIENT": "10000",
     }
     key_limits = {"SCORING_RATE_PER_KEY": "1000000", "SCORING_BURST_PER_KEY": "1000000"}
-    silent = {"SCORING_REQUEST_LOG": "false"}
     return {
-        "keys": {**with_keys, **silent},
-        "limits": {**limits, **silent},
+        "keys": {**with_keys, **_SILENT},
+        "limits": {**limits, **_SILENT},
         "log": {},
-        "guarded": {**with_keys, **limits, **key_limits},
+        GUARDED: {**with_keys, **limits, **key_limits},
     }
 
 
@@ -76,7 +105,7 @@ def _write_keys(folder: Path) -> str:
 
 
 def _make_server(name: str, artifact: Artifact, call: Call, work: Path, door: Mapping[str, str]) -> Server:
-    return make_runtime(name, artifact, call, work / name, door)
+    return make_runtime(name, artifact, call, work / name.replace(" ", "-"), door)
 
 
 def _describe_share(found: Comparison, name: str) -> str:

@@ -17,8 +17,14 @@ from samples.demo.install import NAMESPACE, install_operator
 from samples.demo.volumes import close_volume, copy_artifact, open_volume
 from scoring_models import ScoringModels, open_namespace
 
-VARIANTS = ["sklearn", "onnx", "torch", "tensorflow", "mlflow"]
+VARIANTS = ["sklearn", "onnx"]
+LARGE_VARIANTS = ["torch", "tensorflow", "mlflow"]
 SMALL_CLASS = Path(__file__).with_name("hardware-class.yaml")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make formats` ask for the formats whose images are large."""
+    parser.addoption("--large-images", action="store_true", help="Serve the formats of the large images too.")
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +34,10 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def images(cluster: Cluster) -> dict[str, str]:
+def images(cluster: Cluster, pytestconfig: pytest.Config) -> dict[str, str]:
     """Install the operator; return the references of all images by name."""
-    return install_operator(cluster, VARIANTS)
+    is_large = pytestconfig.getoption("--large-images")
+    return install_operator(cluster, [*VARIANTS, *(LARGE_VARIANTS if is_large else [])])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Every format in a real pod: a sample packaged by its own program, served, and asked for what its manifest promises."""
+"""Every format in a real pod: a sample packaged by its own program, served, and asked for what its manifest promises.
+
+Those whose images hold gigabytes are served by `make formats` only.
+"""
 
 import json
 from collections.abc import Iterator
@@ -17,10 +20,12 @@ from scoring_runtime.expectation import find_difference
 RESNET = ("-m", "samples.resnet152.package", "initialised", "--format")
 SAMPLES: dict[str, tuple[str, ...]] = {
     "sklearn": ("-m", "samples.tabular"),
-    "mlflow": ("-m", "samples.mlflow"),
     "python": ("-m", "samples.custom"),
     "onnx": (*RESNET, "onnx", "--engine", "onnxruntime"),
     "onnx-embeddings": ("-m", "samples.faq", "train", "--form", "embeddings"),
+}
+LARGE_SAMPLES: dict[str, tuple[str, ...]] = {
+    "mlflow": ("-m", "samples.mlflow"),
     "torch": (*RESNET, "torch"),
     "torchscript": (*RESNET, "torchscript"),
     "exported": (*RESNET, "exported"),
@@ -29,10 +34,16 @@ SAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.fixture(scope="module", params=SAMPLES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Serve each of the samples in turn."""
+    samples = {**SAMPLES, **(LARGE_SAMPLES if metafunc.config.getoption("--large-images") else {})}
+    metafunc.parametrize("sample", samples.values(), ids=samples.keys(), indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PackagedSample:
     """Package one of the samples."""
-    return package_sample(SAMPLES[request.param], tmp_path_factory.mktemp(request.param))
+    return package_sample(request.param, tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from hostile_specs import MODEL_SPECS, PUBLIC_KEY
 from kubectl import Kubectl, KubectlError
 from local_clusters import ROOT
 from scoring_models import ScoringModels, open_namespace
+from waiting import wait_for
 
 SIGNATURE = {"publicKey": PUBLIC_KEY}
 DIGEST = "sha256:" + "0" * 64
@@ -271,3 +272,11 @@ def test_sample_classes_are_accepted(kubectl: Kubectl) -> None:
 )
 def test_sample_is_accepted(models: ScoringModels, sample: Path) -> None:
     assert "created" in models.kubectl("apply", "--dry-run=server", "-f", str(sample))
+
+
+def test_sample_writer_is_accepted_under_the_restricted_standard(models: ScoringModels) -> None:
+    kubectl = models.kubectl
+    kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    wait_for(lambda: kubectl.find("serviceaccount", "default") is not None, "the namespace's account")
+    sample = ROOT / "samples" / "platform" / "models-writer.yaml"
+    assert kubectl("apply", "--dry-run=server", "-f", str(sample)).count("created") == 2

@@ -14,6 +14,7 @@ PACKAGES = [
     ROOT / "operator" / "src" / "scoring_operator",
     ROOT / "serving_runtime" / "src" / "scoring_runtime",
     ROOT / "local_cluster",
+    ROOT / "documentation",
     ROOT / "samples",
     ROOT / "benchmarks",
 ]

@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type or to open is there; and every setting is told.
+"""What the documents tell a reader to type is there; and every setting is told. Links are for test_documentation_site.py.
 
 Commands stand in fenced blocks marked sh or bash: without a prompt, continued with a backslash.
 """
@@ -21,9 +21,12 @@ REQUIRED = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/setti
 DOCUMENTS = sorted({*REQUIRED, *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/**/*.md"), *ROOT.glob("*.md")})
 
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ANY_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\[[^]]*\]\(([^)\s#]+)(?:#[^)]*)?\)")
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
+PROGRAMS = {
+    "base64", "cd", "cosign", "curl", "echo", "export", "find", "grep", "helm", "kill", "kubectl", "make", "mktemp", "openssl", "printf",
+    "python", "scoring", "scoring-runtime", "sort", "xargs",
+}  # fmt: skip
+"""What a reader has, or a document says how to get."""
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -72,6 +75,15 @@ def test_make_targets_in_commands_exist(document: Path) -> None:
 
 
 @every_document
+def test_programs_in_commands_are_known(document: Path) -> None:
+    words = [
+        next((word for word in command if "=" not in word and word != "("), "echo")
+        for command in read_commands(document)
+    ]
+    assert not [word for word in words if word not in PROGRAMS and not (ROOT / word).exists()]
+
+
+@every_document
 def test_modules_in_commands_exist(document: Path) -> None:
     commands = [command for command in read_commands(document) if "python" in Path(command[0]).name]
     modules = {module for command in commands for module in find_option(command, "-m")}
@@ -93,13 +105,8 @@ def test_files_in_commands_exist(document: Path) -> None:
         if command[0] in {"kubectl", "helm"}
         for path in find_option(command, "-f", "--filename", "--values")
     }
-    assert not [path for path in named | applied if not is_there(document, path)]
-
-
-@every_document
-def test_links_lead_to_files(document: Path) -> None:
-    prose = ANY_BLOCK.sub("", document.read_text())
-    assert not [link for link in LINK.findall(prose) if not is_there(document, link) and not link.startswith("mailto:")]
+    written = {path for command in read_commands(document) for path in find_option(command, ">")}
+    assert not [path for path in (named | applied) - written if not is_there(document, path)]
 
 
 @pytest.mark.parametrize("field", OperatorSettings.model_fields)
@@ -118,20 +125,20 @@ def test_documented_settings_exist() -> None:
     assert named == {f"SCORING_OPERATOR_{field.upper()}" for field in OperatorSettings.model_fields}
 
 
-def test_documented_command_prints_the_digest_of_a_folder(tmp_path: Path) -> None:
-    """The command of docs/artifacts.md, run as it stands there, on names that are awkward to a shell."""
+def test_documented_commands_print_the_digest_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
+    """The commands of docs/artifacts.md, run as they stand there, on names that are awkward to a shell."""
     folder = tmp_path / "faq"
     for name in ("manifest.json", "-rf", "a b/c d.txt", "a-b/x", "a/x", "ä/ß'\"$(id).bin", "empty/.hidden", "Z", "_"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    for document in ("artifacts.md", "scoringmodel.md"):
-        commands = SHELL_BLOCK.findall((ROOT / "docs" / document).read_text())
-        command = next(line for block in commands for line in block.splitlines() if line.startswith("cd faq && echo"))
-        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)
-        assert done.stdout.strip() == compute_digest(folder)
     (tmp_path / "faq.tar").write_bytes(b"archive")
-    command = next(line for block in commands for line in block.splitlines() if "sha256sum javascript-faq.tar" in line)
-    (tmp_path / "faq.tar").rename(tmp_path / "javascript-faq.tar")
-    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == compute_digest(tmp_path / "javascript-faq.tar")
+    lines = [
+        line
+        for block in SHELL_BLOCK.findall((ROOT / "docs" / "artifacts.md").read_text())
+        for line in block.splitlines()
+    ]
+    for path, beginning in ((folder, "cd faq && echo"), (tmp_path / "faq.tar", 'echo "sha256:$(sha256sum faq.tar')):
+        command = next(line for line in lines if line.startswith(beginning))
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == compute_digest(path)

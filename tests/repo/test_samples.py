@@ -1,6 +1,5 @@
-"""Every manifest that a reader may copy is a valid one; whether the API server agrees is for the integration tests."""
+"""Every manifest that a reader may copy is a valid one; those in documents are for test_documented_manifests.py."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,22 @@ from scoring_operator.api import API_VERSION, HardwareClass, ScoringModel
 
 Manifest = dict[str, Any]
 
-FOLDERS = ("samples", "tests", "docs", "benchmarks")
-YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FOLDERS = ("samples", "tests", "benchmarks")
 
 
 def read_documents(path: Path) -> Iterator[Manifest]:
-    """Yield our manifests in a YAML file, or in the YAML blocks of a Markdown file."""
-    text = path.read_text()
-    for block in YAML_BLOCK.findall(text) if path.suffix == ".md" else [text]:
-        for body in yaml.safe_load_all(block):
-            if isinstance(body, dict) and body.get("apiVersion") == API_VERSION:
-                yield body
+    """Yield our manifests in a YAML file."""
+    for body in yaml.safe_load_all(path.read_text()):
+        if isinstance(body, dict) and body.get("apiVersion") == API_VERSION:
+            yield body
 
 
 def find_manifests() -> dict[str, Manifest]:
     """Return every manifest of ours in the repository, by file, kind and name."""
-    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".yaml", ".md"}]
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.yaml")]
     return {
         f"{path.relative_to(ROOT)} {body['kind']} {body['metadata']['name']}": body
-        for path in (*paths, *ROOT.glob("*.md"))
+        for path in paths
         for body in read_documents(path)
     }
 

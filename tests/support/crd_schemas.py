@@ -56,3 +56,23 @@ def loosened(kubectl: Kubectl, plural: str) -> Iterator[None]:
 def replace(kubectl: Kubectl, crd: Manifest) -> None:
     """Replace a CRD's schemas by those of another version of it."""
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(crd))
+
+
+def build_strict_schema(plural: str) -> Manifest:
+    """Return the schema of one of our kinds as JSON Schema that also refuses unknown fields, as `kubectl apply` does; CEL rules are left out."""
+    (version,) = read_crd(plural)["spec"]["versions"]
+    schema = close(copy.deepcopy(version["schema"]["openAPIV3Schema"]))
+    schema["properties"]["metadata"] = {"type": "object", "required": ["name"]}
+    return schema
+
+
+def close(schema: Manifest) -> Manifest:
+    """Refuse fields that the schema of an object does not name, in it and below it."""
+    for field in schema.get("properties", {}).values():
+        close(field)
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, dict):
+            close(inner)
+    if "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        schema["additionalProperties"] = False
+    return schema

@@ -9,10 +9,11 @@ import logging
 from collections import Counter
 
 from scoring_operator.api import HardwareClass, Manifest
-from scoring_operator.capacity import FINISHED, Room, find_room, sum_by_node
+from scoring_operator.capacity import Load, Room, find_room, read_load, sum_by_node
 from scoring_operator.cluster import Cluster
 from scoring_operator.errors import ClusterError, ModelProblem
-from scoring_operator.kinds import HARDWARE_CLASS, MODEL_LABEL, NODE, POD, SCORING_MODEL
+from scoring_operator.facts import Facts
+from scoring_operator.kinds import HARDWARE_CLASS, NODE, POD, SCORING_MODEL, Key, find_model_key
 from scoring_operator.rollouts import Rollouts
 from scoring_operator.store import Store
 from scoring_operator.work_queue import find_backoff_seconds
@@ -33,6 +34,8 @@ class Adviser:
         self._cluster = cluster
         self._store = store
         self._rollouts = rollouts
+        self._loads = Facts(store, POD, read_load)
+        self._classes = Facts(store, SCORING_MODEL, read_class)
         self._is_old = asyncio.Event()
 
     def mark(self) -> None:
@@ -57,9 +60,10 @@ class Adviser:
 
         Nothing that is wrong with one class keeps the others from being told, or ends the work.
         """
-        used = sum_by_node(self._store.select(POD))
+        loads = self._loads.select()
+        used = sum_by_node(loads)
         nodes = self._store.select(NODE)
-        counts = self._count()
+        counts = self._count(loads)
         is_told = True
         for body in self._store.select(HARDWARE_CLASS):
             try:
@@ -76,23 +80,23 @@ class Adviser:
             answer = await self._cluster.write_status(HARDWARE_CLASS, body, status)
             self._store.put(HARDWARE_CLASS, answer)
 
-    def _count(self) -> dict[str, Counter[str]]:
+    def _count(self, loads: list[Load]) -> dict[str, Counter[str]]:
         """Return by field of the status how many there are of each class."""
         counts: dict[str, Counter[str]] = {word: Counter() for word in COUNTED}
-        class_of: dict[tuple[str, str], str] = {}
-        for body in self._store.select(SCORING_MODEL):
-            name = body.get("status", {}).get("hardwareClass")
-            if name is not None:
-                class_of[body["metadata"]["namespace"], body["metadata"]["name"]] = name
-                counts["models"][name] += 1
-        for pod in self._store.select(POD):
-            model = pod["metadata"].get("labels", {}).get(MODEL_LABEL)
-            name = class_of.get((pod["metadata"]["namespace"], model))
-            if name is not None and pod.get("status", {}).get("phase") not in FINISHED:
-                counts["replicas" if pod["spec"].get("nodeName") else "pending"][name] += 1
+        class_of = {key: name for key, name in self._classes.select() if name is not None}
+        counts["models"].update(class_of.values())
+        for load in loads:
+            name = class_of.get(load.model) if load.model else None
+            if name is not None and not load.has_ended:
+                counts["replicas" if load.node else "pending"][name] += 1
         for name in counts["models"]:
             counts["rolling"][name], counts["waiting"][name] = self._rollouts.count(name)
         return counts
+
+
+def read_class(model: Manifest) -> tuple[Key | None, str | None]:
+    """Return a model's key and the name of the class that it uses, once that is known."""
+    return find_model_key(SCORING_MODEL, model), model.get("status", {}).get("hardwareClass")
 
 
 def describe_class(body: Manifest, counts: dict[str, Counter[str]], room: Room | None) -> Manifest:

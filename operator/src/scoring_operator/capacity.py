@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from scoring_operator.api import HardwareClass, Manifest, describe_fields
 from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import POD, Key, find_model_key
 from scoring_operator.quantities import parse_quantity
 
 PODS = "pods"
@@ -23,6 +24,18 @@ FINISHED = {"Succeeded", "Failed"}
 
 Amounts = Mapping[str, float]
 """Quantities by resource in base units: cores, bytes, devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one pod counts for."""
+
+    model: Key | None
+    """The ScoringModel that it serves, if it is one's."""
+    node: str | None
+    """Where it is scheduled."""
+    has_ended: bool
+    requests: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -73,14 +86,26 @@ def sum_requests(pod: Manifest) -> dict[str, float]:
     return total
 
 
-def sum_by_node(pods: Iterable[Manifest]) -> dict[str, dict[str, float]]:
+def read_load(pod: Manifest) -> Load:
+    """Return what a pod counts for."""
+    has_ended = pod.get("status", {}).get("phase") in FINISHED
+    requests = share(tuple(sum_requests(pod).items()))
+    return Load(find_model_key(POD, pod), pod["spec"].get("nodeName") or None, has_ended, requests)
+
+
+@lru_cache(maxsize=4096)
+def share(requests: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """Return an equal value that others have already, if they have: most pods request what others do."""
+    return requests
+
+
+def sum_by_node(loads: Iterable[Load]) -> dict[str, dict[str, float]]:
     """Return what the pods of each node request together; those that have ended or have no node yet count nowhere."""
     used: dict[str, dict[str, float]] = {}
-    for pod in pods:
-        node = pod["spec"].get("nodeName")
-        if node and pod.get("status", {}).get("phase") not in FINISHED:
-            total = used.setdefault(node, {})
-            for name, amount in sum_requests(pod).items():
+    for load in loads:
+        if load.node and not load.has_ended:
+            total = used.setdefault(load.node, {})
+            for name, amount in load.requests:
                 total[name] = total.get(name, 0.0) + amount
     return used
 

@@ -72,6 +72,10 @@ class Store:
         """Return all objects of a kind."""
         return [kept.unpack() for kept in self._objects.get(kind, {}).values()]
 
+    def select_kept(self, kind: Kind) -> Iterable[Kept]:
+        """Return all objects of a kind as they are kept, of which only some may have to be unpacked."""
+        return self._objects.get(kind, {}).values()
+
     def select_keys(self, kind: Kind) -> list[Key]:
         """Return namespace and name of all objects of a namespaced kind."""
         return [Key(namespace, name) for namespace, name in self._objects.get(kind, {}) if namespace]

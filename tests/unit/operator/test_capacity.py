@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import HardwareClass, Manifest
-from scoring_operator.capacity import Room, find_room, sum_by_node
+from scoring_operator.capacity import Room, find_room, read_load, sum_by_node
 from scoring_operator.errors import ModelProblem
 
 Build = Callable[..., HardwareClass]
@@ -26,11 +26,11 @@ def build_node(name: str = "node", *, gpus: int = 0, ready: str = "True", **spec
 
 def build_pod(node: str | None = "node", phase: str = "Running", **requests: str) -> Manifest:
     spec = {"containers": [{"resources": {"requests": requests}}], **({"nodeName": node} if node else {})}
-    return {"spec": spec, "status": {"phase": phase}}
+    return {"metadata": {"name": "pod", "namespace": "team"}, "spec": spec, "status": {"phase": phase}}
 
 
 def count(hardware: HardwareClass, nodes: list[Manifest], *pods: Manifest) -> int:
-    room = find_room(hardware, nodes, sum_by_node(pods))
+    room = find_room(hardware, nodes, sum_by_node(map(read_load, pods)))
     assert room is not None
     return room.capacity
 
@@ -52,7 +52,7 @@ def test_what_pods_request_is_taken_already_by_whomever(build_class: Build) -> N
 def test_gpus_are_counted_where_there_are_any(build_class: Build) -> None:
     nodes = [build_node("a", gpus=4), build_node("b", gpus=2), build_node("c")]
     taken = build_pod("a", **{"nvidia.com/gpu": "1"})
-    assert find_room(build_class(**GPU), nodes, sum_by_node([taken])) == Room(capacity=5, nodes=3)
+    assert find_room(build_class(**GPU), nodes, sum_by_node([read_load(taken)])) == Room(capacity=5, nodes=3)
 
 
 def test_request_of_an_init_container_counts_when_it_is_the_larger_one(build_class: Build) -> None:

@@ -1,7 +1,8 @@
 """What all children have in common: name, labels, owner and the hash of what was rendered."""
 
 import hashlib
-import json
+
+import orjson
 
 from scoring_operator.api import API_VERSION, Manifest, ScoringModel
 from scoring_operator.kinds import HASH_ANNOTATION, MANAGED_BY_LABEL, MANAGER, MODEL_LABEL, SCORING_MODEL, Kind
@@ -59,4 +60,4 @@ def add_hash(body: Manifest) -> Manifest:
 
 def compute_hash(body: Manifest) -> str:
     """Return 16 hexadecimal digits that change with anything in the manifest."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
