@@ -38,7 +38,7 @@ class Issuer:
             "issuer",
             client_id=settings.oidc_client_id,
             client_secret=settings.read_secret("oidc-client-secret"),
-            server_metadata_url=f"{settings.oidc_issuer}/.well-known/openid-configuration",
+            server_metadata_url=f"{(settings.oidc_issuer or '').rstrip('/')}/.well-known/openid-configuration",
             client_kwargs=session,
         )
 
@@ -74,7 +74,10 @@ class Issuer:
             metadata.pop("_loaded_at", None)
             raise ValueError(f"it calls itself {metadata.get('issuer')!r}, CLIENT_OIDC_ISSUER is {self._issuer!r}")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-        metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in ALGORITHMS]
+        usable = [name for name in offered if name in ALGORITHMS]
+        if not usable:
+            raise ValueError(f"it signs by {', '.join(offered)}, none of which has a public key")
+        metadata["id_token_signing_alg_values_supported"] = usable
 
     def _check_claims(self, claims: dict[str, Any]) -> None:
         for name, wanted in self._required.items():

@@ -33,8 +33,15 @@ def check_secure_address(value: str) -> str:
     return address
 
 
+def check_issuer(value: str) -> str:
+    """Return the issuer exactly as it is given: a slash at its end is part of its name."""
+    check_secure_address(value)
+    return value
+
+
 Address = Annotated[str, AfterValidator(check_address)]
 SecureAddress = Annotated[str, AfterValidator(check_secure_address)]
+IssuerName = Annotated[str, AfterValidator(check_issuer)]
 
 
 class Settings(BaseSettings):
@@ -51,7 +58,7 @@ class Settings(BaseSettings):
     secrets_dir: Path = Path("/etc/client/secrets")
     users_dir: Path = Path("/etc/client/users")
     public_url: SecureAddress | None = None
-    oidc_issuer: SecureAddress | None = None
+    oidc_issuer: IssuerName | None = None
     oidc_client_id: str = ""
     oidc_required_claims: dict[str, list[str]] = Field(default_factory=dict)
     oidc_name_claim: str = "name"

@@ -66,6 +66,12 @@ def packaged(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
+def digit(packaged: Packaged) -> DigitClassifier:
+    """Return the classifier, whose picture is shown to it."""
+    return packaged.digits
+
+
+@pytest.fixture(scope="session")
 def start_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRuntime]:
     """Yield a function that starts a runtime for an artifact, which asks for the key, and waits until it is ready."""
     with ExitStack() as stack:

@@ -116,6 +116,20 @@ def test_issuer_that_calls_itself_otherwise_is_not_used(visitor: AppVisitor, iss
     assert visitor.get("/sign-in/issuer").status_code == 302
 
 
+@pytest.mark.parametrize("offered", [["none"], ["HS256", "none"]])
+def test_issuer_that_signs_with_a_secret_or_not_at_all_is_not_used(
+    visitor: AppVisitor, issuer: OidcIssuer, offered: list[str]
+) -> None:
+    issuer.document["id_token_signing_alg_values_supported"] = offered
+    assert visitor.get("/sign-in/issuer").status_code == 502
+
+
+def test_issuer_whose_name_ends_in_a_slash_is_called_so(make_app: MakeApp, issuer: OidcIssuer) -> None:
+    issuer.document["issuer"] = issuer.claims["iss"] = f"{issuer.address}/"
+    app = make_app(public_url=PUBLIC_URL, oidc_issuer=f"{issuer.address}/", oidc_client_id=issuer.client_id)
+    assert AppVisitor(app).get("/sign-in/issuer").status_code == 302
+
+
 def test_issuer_that_is_away_is_told_and_asked_again(make_app: MakeApp) -> None:
     with run_issuer() as gone:
         address = gone.address
