@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app_processes import AppProcess, mount
-from app_visitors import NAME, PASSWORD, Mounted
+from app_steps import sign_in
+from app_visitors import Mounted
 from chromium import find_chromium, open_page, run_chromium, take_picture
 from digit_classifiers import DigitClassifier, package_digits
 from local_clusters import ROOT
@@ -151,12 +152,3 @@ def shoot(request: pytest.FixtureRequest) -> Shoot:
 def find_url(runtime: Runtime) -> str:
     """Return the address of a runtime."""
     return f"http://127.0.0.1:{runtime.port}"
-
-
-def sign_in(page: "Page") -> None:
-    """Sign in as the user."""
-    page.goto("/")
-    page.get_by_label("Name").fill(NAME)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Sign out").wait_for()

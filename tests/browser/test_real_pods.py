@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app_steps import ask, sign_in, wait_for_faqs, wait_for_labels
 from chromium import PHONE, open_page
 from kubectl import Kubectl
 from samples.demo.app import USER, App, deploy_app, find_service
@@ -68,17 +69,13 @@ def test_somebody_on_a_phone_asks_and_looks(
         forward_service(cluster, models.kubectl.namespace, "sample-client") as address,
         open_page(browser, address.replace("127.0.0.1", "localhost"), **PHONE) as page,
     ):
-        page.goto("/")
-        page.get_by_label("Name").fill(USER)
-        page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_label("Your question").fill("how can i get rid of one element of an array")
-        page.get_by_role("button", name="Ask", exact=True).click()
-        page.locator("#ask .match").first.wait_for()
+        sign_in(page, USER, password)
+        ask(page, "how can i get rid of one element of an array")
+        wait_for_faqs(page)
         assert "remove" in page.locator("#ask .match").first.inner_text()
         page.get_by_role("tab", name="Look at a picture").click()
         page.get_by_label("Choose a picture").set_input_files(packaged.digits.picture)
-        page.locator("#look .label").first.wait_for()
+        wait_for_labels(page)
         assert packaged.digits.label in page.locator("#look .label").first.inner_text()
 
 

@@ -2,10 +2,21 @@
 
 from typing import TYPE_CHECKING
 
+from app_visitors import NAME, PASSWORD
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 QUESTION = "My function returns undefined although the request inside it worked. How do I hand the data back?"
+
+
+def sign_in(page: "Page", name: str = NAME, password: str = PASSWORD) -> None:
+    """Sign in as a user of the app, and wait until the page is of use."""
+    page.goto("/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("html.ready").wait_for()
 
 
 def ask(page: "Page", question: str = QUESTION) -> None:

@@ -21,6 +21,7 @@ SIDE = 32
 """Pixels that the classifier takes; the digits it has learnt from have 8, each the mean of 4 x 4."""
 SHOWN = 256
 HELD_OUT = 200
+TELLING = 0.8
 
 Pictures = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def package_digits(folder: Path) -> DigitClassifier:
     digits = load_digits()
     pictures, numbers = 1 - digits.data / 16, digits.target
     network = MLPClassifier((64,), random_state=0, max_iter=500, tol=1e-3).fit(pictures[HELD_OUT:], numbers[HELD_OUT:])
-    shown = find_clear(network, pictures[:HELD_OUT], numbers[:HELD_OUT])
+    shown = find_telling(network, pictures[:HELD_OUT], numbers[:HELD_OUT])
     picture = folder / "digit.png"
     picture.write_bytes(draw(pictures[shown]))
     archive = folder / "digits.tar"
@@ -49,9 +50,11 @@ def package_digits(folder: Path) -> DigitClassifier:
     return DigitClassifier(archive, digest, picture, LABELS[numbers[shown]])
 
 
-def find_clear(network: MLPClassifier, pictures: Pictures, numbers: NDArray[np.int64]) -> int:
-    """Return which held-out picture is recognised most clearly."""
-    return int(np.argmax(network.predict_proba(pictures)[np.arange(len(numbers)), numbers]))
+def find_telling(network: MLPClassifier, pictures: Pictures, numbers: NDArray[np.int64]) -> int:
+    """Return which held-out picture is recognised, but not without a doubt: its other labels are worth showing."""
+    shares = network.predict_proba(pictures)
+    own = np.where(shares.argmax(axis=1) == numbers, shares[np.arange(len(numbers)), numbers], 0)
+    return int(np.argmin(np.abs(own - TELLING)))
 
 
 def draw(picture: Pictures) -> bytes:

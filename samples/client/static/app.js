@@ -9,3 +9,5 @@ for (const [id, start] of [["ask", startAsking], ["look", startLooking]]) {
 }
 const tabs = document.querySelector("[role=tablist]");
 if (tabs) startTabs(tabs);
+// Tests wait for it: what is clicked from now on is heard.
+document.documentElement.classList.add("ready");
