@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 API_KEY = "the key of both models"
 PICTURES = ROOT / "docs" / "images"
+SHOWN = ("sign-in", "ask-desktop-light", "ask-phone-light", "look-phone-dark")
+"""The pictures that docs/sample-app.md shows."""
 
 StartRuntime = Callable[..., Runtime]
 StartApp = Callable[..., AppProcess]
@@ -142,9 +144,8 @@ def shoot(request: pytest.FixtureRequest) -> Shoot:
     is_wanted = request.config.getoption("--write-screenshots", default=False)
 
     def write(page: "Page", name: str) -> None:
-        if is_wanted:
-            PICTURES.mkdir(exist_ok=True)
-            take_picture(page, PICTURES / f"{name}.webp")
+        if is_wanted and name in SHOWN:
+            take_picture(page, PICTURES / f"sample-app-{name}.webp")
 
     return write
 
