@@ -7,23 +7,26 @@ PYTHON := .venv/bin/python
 UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# Our own distributions, which the command line's depends on: installed from this checkout.
+OURS := scoring-operator scoring-runtime
+
 # What only a server needs; the image that fetches has none.
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e scaling security browser fuzz faults sbom audit cluster-up cluster-down crds docs quick-start protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e scaling security browser cli-tests fuzz faults sbom audit cluster-up cluster-down crds docs quick-start protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/installed: requirements/dev.txt requirements/embeddings.txt requirements/fuzz.txt operator/pyproject.toml serving_runtime/pyproject.toml
+.venv/installed: requirements/dev.txt requirements/embeddings.txt requirements/fuzz.txt operator/pyproject.toml serving_runtime/pyproject.toml cli/pyproject.toml
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version)'
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements/dev.txt
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/embeddings.txt
 	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/fuzz.txt
-	.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e operator -e serving_runtime
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --no-deps -e operator -e serving_runtime -e cli
 	touch $@
 
 demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
@@ -40,7 +43,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 types: .venv/installed
-	.venv/bin/mypy operator/src serving_runtime/src local_cluster samples supply_chain fuzzing documentation docs/conf.py tests
+	.venv/bin/mypy operator/src serving_runtime/src cli/src local_cluster samples supply_chain fuzzing documentation docs/conf.py tests
 	.venv/bin/mypy benchmarks --exclude '^benchmarks/serving/(peers|models|plotting)/'
 
 unit: .venv/installed build/mlserver/installed build/audit/installed ## Unit tests, and the repository's own promises
@@ -73,6 +76,9 @@ browser: .venv/browser ## The sample app in headless Chromium, on this machine a
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
+
+cli-tests: .venv/installed ## The command line with torch and Keras, and with a model in real pods on the local cluster's real node (root; not part of test)
+	.venv/bin/pytest tests/cli
 
 FUZZ_SECONDS ?= 1800
 fuzz: .venv/installed ## Fuzz requests, artifacts, objects and the HTTP interface for FUZZ_SECONDS, by default half an hour (docs/fuzzing.md; a short form is part of test)
@@ -140,7 +146,7 @@ build/sphinx/installed: requirements/docs.txt .venv/installed
 	touch $@
 
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
-	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml --all-extras requirements/dev.in requirements/samples.in samples/client/requirements.in -o requirements/dev.txt
+	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml cli/pyproject.toml --all-extras $(OURS:%=--no-emit-package %) requirements/dev.in requirements/samples.in samples/client/requirements.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt

@@ -10,7 +10,7 @@ from benchmarks.serving.peers import MODELS, Peer, find_peers, make_server
 from benchmarks.serving.results import Plot, Report
 from benchmarks.serving.runtime import Artifact, make_runtime
 from benchmarks.serving.tables import draw_curves, report_comparison
-from samples.artifacts import write_artifact
+from scoring_cli.artifacts import write_artifact
 
 CLIENTS = (1, 8, 64)
 SECONDS = 3.0

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samples.artifacts import render_json, write_artifact, write_scoring_model
+from samples.pinning import write_scoring_model
+from scoring_cli.artifacts import render_json, write_artifact
 
 KINDS = ("EMAIL", "IBAN", "CARD", "IP", "PHONE")
 EXAMPLE = "Write to ann@example.com or call +47 22 33 44 55; order 1234567890123."

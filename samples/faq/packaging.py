@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samples.artifacts import render_json, write_artifact, write_scoring_model
 from samples.faq.embeddings import EmbeddingModel
 from samples.faq.entries import Entry
 from samples.faq.models import Model
 from samples.faq.pairs import Split
-from samples.faq.skops_files import dump_exactly
+from samples.pinning import write_scoring_model
+from scoring_cli.artifacts import render_json, write_artifact
+from scoring_cli.packaging.skops_files import dump_exactly
 from scoring_runtime.faq.embeddings import Known
 from scoring_runtime.tasks.faq_matching import CANDIDATES, EXACT_ORIGINALS
 

@@ -14,10 +14,10 @@ import typer
 import yaml
 from torchvision.models import WeightsEnum
 
-from samples.artifacts import write_artifact
 from samples.resnet152.checkpoint import HERE, Checkpoint, PackagingError, find_weights, read_checkpoint
 from samples.resnet152.direct import Classifier
 from samples.resnet152.formats import FORMATS, Format, FormatName
+from scoring_cli.artifacts import write_artifact
 
 TOP = 3
 TOLERANCE = 1e-3

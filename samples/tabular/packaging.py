@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from samples.artifacts import write_artifact, write_scoring_model
-from samples.faq.skops_files import dump_exactly
+from samples.pinning import write_scoring_model
 from samples.tabular.models import Trained
+from scoring_cli.artifacts import write_artifact
+from scoring_cli.packaging.skops_files import dump_exactly
 
 _HERE = Path(__file__).parent
 _METHODS = ("predict", "predict_proba")

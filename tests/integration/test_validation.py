@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from documented_manifests import find_manifests
 from hostile_specs import MODEL_SPECS, PUBLIC_KEY
 from kubectl import Kubectl, KubectlError
 from local_clusters import ROOT
@@ -280,3 +282,12 @@ def test_sample_writer_is_accepted_under_the_restricted_standard(models: Scoring
     wait_for(lambda: kubectl.find("serviceaccount", "default") is not None, "the namespace's account")
     sample = ROOT / "samples" / "platform" / "models-writer.yaml"
     assert kubectl("apply", "--dry-run=server", "-f", str(sample)).count("created") == 2
+
+
+def test_manifests_in_documents_are_accepted(models: ScoringModels) -> None:
+    documented = list(find_manifests().values())
+    for body in documented:
+        body["metadata"].pop("namespace", None)
+    said = models.kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all(documented))
+    assert len(documented) > 30
+    assert len(said.splitlines()) == len(documented)

@@ -13,6 +13,7 @@ from local_clusters import ROOT
 PACKAGES = [
     ROOT / "operator" / "src" / "scoring_operator",
     ROOT / "serving_runtime" / "src" / "scoring_runtime",
+    ROOT / "cli" / "src" / "scoring_cli",
     ROOT / "local_cluster",
     ROOT / "documentation",
     ROOT / "samples",

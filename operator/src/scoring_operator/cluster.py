@@ -15,7 +15,7 @@ from scoring_operator.api import Manifest
 from scoring_operator.clock import ClusterClock
 from scoring_operator.connection import Access, Connection
 from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound
-from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope
+from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope, find_path
 
 METADATA_ONLY = "application/json;as={kind};g=meta.k8s.io;v=v1"
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
@@ -206,10 +206,3 @@ def build_fence(check_may_write: Callable[[], None]) -> aiohttp.TraceConfig:
     fence.on_request_headers_sent.append(check)
     fence.on_request_chunk_sent.append(check)
     return fence
-
-
-def find_path(kind: Kind, namespace: str | None, *parts: str) -> str:
-    """Return the URL path of a kind's objects, in all namespaces when `namespace` is None, or of one object or subresource of it."""
-    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
-    scope = (f"namespaces/{namespace}",) if namespace else ()
-    return "/".join((root, *scope, kind.plural, *parts))

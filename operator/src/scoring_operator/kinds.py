@@ -112,6 +112,13 @@ CRD_KINDS = {f"{kind.plural}.{kind.group}": kind for kind in OPTIONAL}
 """Optional kinds by the name of their CustomResourceDefinition."""
 
 
+def find_path(kind: Kind, namespace: str | None, *parts: str) -> str:
+    """Return the URL path of a kind's objects, in all namespaces when `namespace` is None, or of one object or subresource of it."""
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
+    scope = (f"namespaces/{namespace}",) if namespace else ()
+    return "/".join((root, *scope, kind.plural, *parts))
+
+
 @dataclass(frozen=True)
 class Key:
     """A ScoringModel's namespace and name: what is reconciled."""

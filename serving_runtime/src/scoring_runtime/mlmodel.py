@@ -119,6 +119,9 @@ def _describe_column(column: Column, place: int, count: int) -> TensorSpec:
 
 
 def _find_tensor_type(dtype: str, name: str) -> DataType:
+    # numpy takes more than names: what has commas or brackets in it is several types to it, or no Python.
+    if not dtype.isidentifier():
+        raise _explain_type(dtype, name)
     try:
         return find_datatype(np.empty(0, dtype=np.dtype(dtype)))
     except (KeyError, TypeError) as error:

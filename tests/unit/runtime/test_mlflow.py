@@ -228,6 +228,9 @@ class TestModelFile:
             {"type": {"nested": "thing"}, "name": "when"},
             {"type": "tensor", "name": "when", "tensor-spec": {"dtype": "complex128", "shape": [-1]}},
             {"type": "tensor", "name": "when", "tensor-spec": {"dtype": "nonsense", "shape": [-1]}},
+            {"type": "tensor", "name": "when", "tensor-spec": {"dtype": "f4: a, b", "shape": [-1]}},
+            {"type": "tensor", "name": "when", "tensor-spec": {"dtype": "(2,f4", "shape": [-1]}},
+            {"type": "tensor", "name": "when", "tensor-spec": {"dtype": "2147483648f4", "shape": [-1]}},
         ],
     )
     def test_type_that_cannot_be_served_is_refused_with_the_inputs_name(

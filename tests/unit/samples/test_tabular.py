@@ -9,9 +9,9 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from runtime_tasks import ask, load_archive
-from samples.artifacts import compute_digest
 from samples.tabular.__main__ import train
 from samples.tabular.tables import LATE, MESSAGES, ON_TIME, make_parcels
+from scoring_runtime.digests import compute_digest
 
 app = Typer()
 app.command()(train)

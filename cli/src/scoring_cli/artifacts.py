@@ -1,18 +1,19 @@
-"""Packs files into an artifact of the serving runtime, and pins a ScoringModel to it. Used by every sample.
+"""Packs files into an artifact of the serving runtime, and reads its manifest again. Used by `package`, `init` and every sample.
 
 The same files give the same bytes, and so the same digest: headers hold no time, no owner and no permissions of this machine.
 """
 
-import hashlib
 import io
 import json
-import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-_URI_LINE = re.compile(r"^(?P<indent> *)uri: .*\n(?: *digest: .*\n)?", re.MULTILINE)
+from scoring_runtime.archives import unpack_archive
+from scoring_runtime.digests import compute_digest
+from scoring_runtime.manifest import FILE_NAME, Manifest, read_manifest
 
 
 def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> str:
@@ -22,7 +23,7 @@ def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[st
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_name(f".{archive.name}.unfinished")
-    contents: dict[str, bytes | Path] = {"manifest.json": render_json(manifest), **dict(_list_files(files))}
+    contents: dict[str, bytes | Path] = {FILE_NAME: render_json(manifest), **dict(_list_files(files))}
     try:
         with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as tar:
             for name in sorted(contents):
@@ -33,26 +34,13 @@ def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[st
     return compute_digest(archive)
 
 
-def compute_digest(path: Path) -> str:
-    """Return `sha256:<hex>` of a file."""
-    with path.open("rb") as content:
-        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
-
-
-def write_scoring_model(template: Path, target: Path, digest: str) -> Path:
-    """Write the ScoringModel in `template` to `target`, with the digest below the URI."""
-    target.write_text(add_digest(template.read_text(encoding="utf-8"), digest), encoding="utf-8")
-    return target
-
-
-def add_digest(manifest: str, digest: str) -> str:
-    """Return the ScoringModel's YAML with the digest on the line below the URI, instead of any that stands there."""
-
-    def pin(found: re.Match[str]) -> str:
-        uri_line = found[0].splitlines()[0]
-        return f"{uri_line}\n{found['indent']}digest: {digest}\n"
-
-    return _URI_LINE.sub(pin, manifest, count=1)
+def read_artifact_manifest(path: Path) -> Manifest:
+    """Return the manifest of an archive or folder. Raises LoadError, naming what is wrong with it."""
+    if path.is_dir():
+        return read_manifest(path)
+    with TemporaryDirectory() as folder:
+        unpack_archive(path, Path(folder))
+        return read_manifest(Path(folder))
 
 
 def render_json(value: object) -> bytes:

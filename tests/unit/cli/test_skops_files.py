@@ -3,7 +3,7 @@
 import skops.io
 from sklearn.feature_extraction.text import CountVectorizer
 
-from samples.faq.skops_files import dump_exactly
+from scoring_cli.packaging.skops_files import dump_exactly
 
 
 def test_a_vocabulary_may_hold_the_words_that_skops_uses_itself() -> None:
