@@ -81,11 +81,17 @@ class Settings(BaseSettings):
         return self
 
     def read_secret(self, name: str) -> str | None:
-        """Return an entry of the app's Secret, now: it may change while the app runs. None when there is none."""
+        """Return an entry of the app's Secret, now: it may change while the app runs. None when there is none.
+
+        Raises SettingsError when it is there and may not be read.
+        """
+        path = self.secrets_dir / name
         try:
-            return (self.secrets_dir / name).read_text(encoding="utf-8").strip() or None
+            return path.read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise SettingsError(f"{path} may not be read by this user: give the pod an fsGroup") from error
 
     def read_session_keys(self) -> list[str]:
         """Return the keys that sign sessions: the first signs, the others are still believed. Raises SettingsError."""

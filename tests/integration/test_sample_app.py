@@ -51,3 +51,6 @@ def test_manifests_hold_no_secret_and_select_their_own_pods_alone(namespace: Kub
     labels = {"app.kubernetes.io/name": "sample-client"}
     assert items["NetworkPolicy"]["spec"]["podSelector"] == {"matchLabels": labels}
     assert items["Service"]["spec"]["selector"] == labels
+    # Secrets are mounted for a group alone: it has to be the pod's own.
+    context = items["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert context["fsGroup"] == context["runAsGroup"]
