@@ -77,6 +77,7 @@ def test_shown_way_from_a_trained_model_to_its_children_works(tmp_path: Path, mo
     )
     done = run_scoring(*package)
     assert done.status == 0, done.stderr
+    assert "answers as expected" in done.stdout
     done = run_scoring(*init)
     assert done.status == 0, done.stderr
     Path("churn.yaml").write_text(done.stdout)

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from scoring_runtime.access import Caller
 from scoring_runtime.access.keys import hash_key, make_key, parse_entries, read_files, read_keys
 
 FOLDER_VARIABLE = "SCORING_API_KEYS_DIR"
@@ -66,16 +67,29 @@ def new(name: str, output: str, secret: str, namespace: str | None, expires: str
 
 @keys.command("list")
 @click.argument("source", required=False)
-def list_keys(source: str | None) -> None:
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the list is printed.",
+)
+def list_keys(source: str | None, output: str) -> None:
     """List names, fingerprints and limits of the keys in SOURCE: a folder, or - for a Secret as JSON on standard input.
 
     Left out: the folder of this container's own keys.
     """
     found = read_keys(_read_source(source))
-    for digest, caller in sorted(found.callers.items(), key=lambda item: item[1].name):
-        fingerprint = digest.hex()[:_FINGERPRINT_CHARACTERS]
-        models = "all models" if caller.models is None else ",".join(sorted(caller.models))
-        click.echo("\t".join((caller.name, fingerprint, _describe_end(caller.expires), models)))
+    rows = [
+        _describe(digest, caller) for digest, caller in sorted(found.callers.items(), key=lambda item: item[1].name)
+    ]
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            models = "all models" if row["models"] is None else ",".join(row["models"])
+            click.echo("\t".join((row["name"], row["fingerprint"], _describe_end(row["expires"]), models)))
     for problem in found.problems:
         click.echo(f"left out: {problem}", err=True)
 
@@ -105,11 +119,21 @@ def _find_end(expires: str) -> str:
     return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _describe_end(expires: float) -> str:
-    if expires == math.inf:
+def _describe(digest: bytes, caller: Caller) -> dict[str, Any]:
+    """Return a key as JSON; `expires` and `models` are null where it has no limit."""
+    expires = (
+        None if caller.expires == math.inf else f"{datetime.fromtimestamp(caller.expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    )
+    models = None if caller.models is None else sorted(caller.models)
+    fingerprint = digest.hex()[:_FINGERPRINT_CHARACTERS]
+    return {"name": caller.name, "fingerprint": fingerprint, "expires": expires, "models": models}
+
+
+def _describe_end(expires: str | None) -> str:
+    if expires is None:
         return "never expires"
-    end = datetime.fromtimestamp(expires, UTC)
-    return f"{'expired' if end <= datetime.now(UTC) else 'expires'} {end:%Y-%m-%dT%H:%M:%SZ}"
+    is_past = datetime.fromisoformat(expires) <= datetime.now(UTC)
+    return f"{'expired' if is_past else 'expires'} {expires}"
 
 
 def _write_manifest(secret: str, namespace: str | None, name: str, entry: str) -> str:

@@ -179,6 +179,15 @@ def test_command_lists_a_secret_as_kubectl_writes_it() -> None:
     assert "left out: shop" in listed.stderr
 
 
+def test_command_lists_for_programs() -> None:
+    entry = f"{hash_key('two')} expires=2027-01-31T00:00:00Z models=faq,resnet152"
+    secret = {"stringData": {"shop": hash_key("one"), "web": entry}}
+    listed = CliRunner().invoke(command, ["list", "-", "--output", "json"], input=json.dumps(secret))
+    shop, web = json.loads(listed.stdout)
+    assert (shop["name"], shop["expires"], shop["models"]) == ("shop", None, None)
+    assert (web["expires"], web["models"]) == ("2027-01-31T00:00:00Z", ["faq", "resnet152"])
+
+
 def test_command_says_what_it_cannot_read() -> None:
     for source, given in (("-", "[]"), ("-", "x"), ("/nowhere", "")):
         listed = CliRunner().invoke(command, ["list", source], input=given)
