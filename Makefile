@@ -1,7 +1,10 @@
 # Every command of the project. `make help` lists them.
-# PROMETHEUS=1: `make demo` starts Prometheus too (built once, some 2 minutes, where nobody publishes it within reach).
 # CLUSTER: local (this machine, made by local_cluster), kind, or current (whatever kubectl points to).
 CLUSTER ?= local
+# APP: yes shows the FAQ in the sample app at the end of the demo.
+APP ?= no
+# PROMETHEUS: yes starts Prometheus too (built once, some 2 minutes, where nobody publishes it within reach).
+PROMETHEUS ?= no
 PYTHON := .venv/bin/python
 UV_VERSION := 0.13.9
 LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
@@ -13,7 +16,7 @@ OURS := scoring-operator scoring-runtime
 FETCH_WITHOUT := blinker click flask granian itsdangerous jinja2 markupsafe prometheus-client pyjwt werkzeug
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types unit test integration e2e formats scaling security monitoring gitops cli-tests fuzz faults sbom audit cluster-up cluster-down crds chart dashboards docs quick-start protos bench-serving bench-operator lock-bench lock clean
+.PHONY: help demo install check lint types unit test integration e2e formats scaling security monitoring gitops browser cli-tests fuzz faults sbom audit cluster-up cluster-down crds chart dashboards docs quick-start protos bench-serving bench-operator lock-bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +32,7 @@ help: ## Show this list
 	touch $@
 
 demo: .venv/installed ## The main job: a cluster, the operator, a FAQ model trained, served, asked and scaled
-	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER) $(if $(PROMETHEUS),--prometheus)
+	$(PYTHON) -m samples.demo demo --cluster $(CLUSTER) $(if $(filter yes,$(PROMETHEUS)),--prometheus) $(if $(filter yes,$(APP)),--app)
 
 install: .venv/installed ## Bring the cluster up and install the operator of this checkout on it
 	$(PYTHON) -m samples.demo install --cluster $(CLUSTER)
@@ -67,6 +70,14 @@ security: .venv/installed ## Security tests on the real parts: Traefik, object s
 
 gitops: .venv/installed ## GitOps tests: Flux's kustomize-controller and Argo CD's health scripts on fake nodes; builds it once (not part of test)
 	.venv/bin/pytest tests/gitops
+
+# Chromium's driver, of which only these tests know.
+.venv/browser: requirements/browser.txt .venv/installed
+	.venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements/browser.txt
+	touch $@
+
+browser: .venv/browser ## The sample app in headless Chromium, on this machine and in real pods (root); needs Chromium (not part of test)
+	.venv/bin/pytest tests/browser
 
 faults: .venv/installed ## Fault tests of the operator: kills, a broken control plane, hostile objects; docs/faults.md (not part of test)
 	.venv/bin/pytest tests/faults
@@ -151,7 +162,7 @@ build/sphinx/installed: requirements/docs.txt .venv/installed
 	touch $@
 
 lock: .venv/installed ## Lock the dependencies anew, with hashes and without addresses
-	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml cli/pyproject.toml --all-extras $(OURS:%=--no-emit-package %) requirements/dev.in requirements/samples.in -o requirements/dev.txt
+	$(LOCK) operator/pyproject.toml serving_runtime/pyproject.toml cli/pyproject.toml --all-extras $(OURS:%=--no-emit-package %) requirements/dev.in requirements/samples.in samples/client/requirements.in -o requirements/dev.txt
 	$(LOCK) operator/pyproject.toml -c requirements/dev.txt -o operator/requirements.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra sklearn -c requirements/dev.txt -o serving_runtime/requirements-sklearn.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra torch -c requirements/dev.txt -o serving_runtime/requirements-torch.txt
@@ -159,6 +170,8 @@ lock: .venv/installed ## Lock the dependencies anew, with hashes and without add
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra onnx -c requirements/dev.txt -o serving_runtime/requirements-onnx.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra grpc --extra tracing --extra mlflow -c requirements/dev.txt -o serving_runtime/requirements-mlflow.txt
 	$(LOCK) serving_runtime/pyproject.toml --extra fetch $(FETCH_WITHOUT:%=--no-emit-package %) -c requirements/dev.txt -o serving_runtime/requirements-fetch.txt
+	$(LOCK) samples/client/requirements.in -c requirements/dev.txt -o samples/client/requirements.txt
+	$(LOCK) requirements/browser.in -c requirements/dev.txt -o requirements/browser.txt
 	$(LOCK) requirements/mlserver.in -o requirements/mlserver.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(LOCK) requirements/docs.in -o requirements/docs.txt

@@ -45,6 +45,7 @@ class Recipe:
 
 RECIPES = {
     "operator": Recipe("Dockerfile.operator", {}),
+    "client": Recipe("samples/client/Dockerfile", {}),
     **{
         f"runtime-{variant}": Recipe("Dockerfile.runtime", {"VARIANT": variant})
         for variant in ("sklearn", "torch", "tensorflow", "onnx", "mlflow", "fetch")

@@ -20,11 +20,13 @@ class Image:
     name: str
     distribution: str
     lock: Path
+    own_version: str = ""
+    """Of what is no distribution that is installed here."""
 
     @property
     def version(self) -> str:
         """The version of the project's own distribution in it."""
-        return version(self.distribution)
+        return self.own_version or version(self.distribution)
 
 
 IMAGES = (
@@ -37,6 +39,7 @@ IMAGES = (
         )
         for variant in VARIANTS
     ),
+    Image("scoring-client", "scoring-client", ROOT / "samples" / "client" / "requirements.txt", own_version="0.1.0"),
 )
 
 

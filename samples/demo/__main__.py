@@ -11,6 +11,8 @@ from rich.console import Console
 from local_cluster.commands import run
 from local_cluster.errors import LocalClusterError
 from local_cluster.steps import step
+from samples.client.manifests import APP
+from samples.demo.app import USER, App, deploy_app, find_service
 from samples.demo.clusters import ROOT, Choice, Cluster, DemoError, find_prometheus, open_cluster
 from samples.demo.install import install_operator
 from samples.demo.questions import QUESTIONS, ask, forward_service, show_matches
@@ -32,6 +34,9 @@ def demo(
     cluster: On = Choice.LOCAL,
     output: Path = ROOT / "build" / "faq",
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Start Prometheus too, with our alerts.")] = False,
+    app: Annotated[
+        bool, typer.Option("--app", help="Also deploy the sample app, to be looked at in a browser.")
+    ] = False,
 ) -> None:
     """Serve the JavaScript FAQ on a cluster, ask it three questions, and scale it."""
     if prometheus and cluster is not Choice.LOCAL:
@@ -43,7 +48,8 @@ def demo(
     ask_questions(target, Path(package["answers"]))
     show_models(target)
     scale_faq(target)
-    tell_more(target)
+    password = show_app(target, Path(package["answers"])) if app else None
+    tell_more(target, password)
     if prometheus:
         show_prometheus()
 
@@ -114,7 +120,15 @@ def wait_until_ready(cluster: Cluster) -> None:
         cluster.kubectl("wait", condition, "scoringmodel/faq", "--namespace", NAMESPACE, "--timeout=180s")
 
 
-def tell_more(cluster: Cluster) -> None:
+def show_app(cluster: Cluster, answers: Path) -> str:
+    """Deploy the sample app before the FAQ; return its user's password."""
+    image = cluster.load_images(["client"])["client"]
+    addresses = {"CLIENT_FAQ_URL": find_service("faq"), "CLIENT_IMAGES_URL": None}
+    with step("sample app deployed"):
+        return deploy_app(cluster, NAMESPACE, App(image, addresses, answers), ROOT / "build" / "demo-app")
+
+
+def tell_more(cluster: Cluster, password: str | None) -> None:
     """Print how to ask more questions and how to take all of it down."""
     down = {
         Choice.LOCAL: "make cluster-down",
@@ -130,6 +144,12 @@ def tell_more(cluster: Cluster) -> None:
         """curl localhost:8080/score -H 'Content-Type: application/json' -d '{"input": "how do I copy an array?"}'"""
     )
     console.print(f"  {ask_command}", soft_wrap=True, markup=False)
+    console.print("[bold]To see it in a browser:[/bold]")
+    if password is None:
+        console.print("  make demo APP=yes", soft_wrap=True)
+    else:
+        console.print(f"  kubectl --namespace {NAMESPACE} port-forward service/{APP} 8081:80 &", soft_wrap=True)
+        console.print(f"  http://localhost:8081, as {USER} with the password {password}", soft_wrap=True, markup=False)
     console.print("[bold]To look around:[/bold]")
     console.print(f"  kubectl --namespace {NAMESPACE} describe scoringmodel faq", soft_wrap=True)
     console.print("[bold]To take it down:[/bold]")

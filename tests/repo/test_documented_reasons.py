@@ -57,7 +57,7 @@ def find_operators_reasons() -> set[str]:
 
 
 def find_errors(base: type[Error]) -> list[type[Error]]:
-    """Return all errors of the runtime below a base, by code."""
+    """Return all errors of the runtime below a base, by code and name: in each process the same order."""
     found = set(base.__subclasses__())
     for error in list(found):
         found |= set(find_errors(error))

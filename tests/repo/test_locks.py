@@ -11,6 +11,7 @@ from local_clusters import ROOT
 DEVELOPMENT = ROOT / "requirements" / "dev.txt"
 IMAGES = [
     ROOT / "operator" / "requirements.txt",
+    ROOT / "samples" / "client" / "requirements.txt",
     *sorted((ROOT / "serving_runtime").glob("requirements-*.txt")),
 ]
 LOCKS = [
