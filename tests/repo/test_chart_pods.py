@@ -45,6 +45,7 @@ def test_network_policy_lets_in_and_out_whom_the_values_name(render: Render) -> 
     assert policy is not None
     (ingress,) = policy["ingress"]
     assert ingress["from"] == peers
+    assert [port["port"] for port in ingress["ports"]] == ["health", "metrics"]
     assert policy["egress"] == [
         {
             "ports": [{"protocol": "TCP", "port": 8443}],

@@ -32,7 +32,8 @@ def walk_values(values: dict[str, Any], schema: Schema, *path: str) -> Iterator[
     """Yield the path of each value that the schema names, groups included."""
     for name, value in values.items():
         yield (*path, name)
-        if isinstance(value, dict) and name not in FREE:
+        # Members of a map of labels are whatever its user names.
+        if isinstance(value, dict) and name not in FREE and "properties" in find_schema(schema, (*path, name)):
             yield from walk_values(value, schema, *path, name)
 
 

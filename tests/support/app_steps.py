@@ -39,4 +39,4 @@ def read_problem(page: "Page", panel: str = "#ask") -> str:
     """Wait until something went wrong; return the sentence that says so."""
     problem = page.locator(f"{panel} .problem-place p").first
     problem.wait_for()
-    return problem.inner_text()
+    return str(problem.inner_text())
