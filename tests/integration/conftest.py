@@ -12,6 +12,7 @@ from kubectl import Kubectl
 from operator_clusters import make_roles, prepare_cluster, run_operator
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels, open_namespace
+from waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,14 @@ def operator(kubectl: Kubectl, roles: None, tmp_path_factory: pytest.TempPathFac
         yield process
     forbidden = [line for line in process.read_log().splitlines() if "cannot" in line and "forbidden" in line.lower()]
     assert forbidden == [], "the chart's role is too small for the operator"
+
+
+@pytest.fixture
+def alone(kubectl: Kubectl) -> None:
+    """Wait until the models of earlier tests are gone, since their ends are written too."""
+    wait_for(
+        lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name") == "", "earlier models to be gone", 120
+    )
 
 
 @pytest.fixture

