@@ -161,10 +161,16 @@ def test_objects_of_a_looser_schema_are_told_of_with_their_field(
         if find_problem(ScoringModel.parse, body) is not None:
             assert said.startswith(f"InvalidSpec: ScoringModel {name}: spec")
             assert ready is None or ready["status"] == "False"
-    bad = next(name for name, body in bodies.items() if find_problem(ScoringModel.parse, body))
+    bad = next(name for name, body in bodies.items() if find_problem(ScoringModel.parse, body) and is_mendable(body))
     api.put(f"{find_path(healthy)}/{bad}", json={**bodies[bad], "spec": healthy.build()["spec"]}).raise_for_status()
     healthy.wait_until_ready(bad)
     wait_until_quiet(kubectl)
+
+
+def is_mendable(body: Manifest) -> bool:
+    """Tell whether the API server lets anybody change the spec: not beside a condition that is no object, which it refuses each time anew."""
+    conditions = body.get("status", {}).get("conditions", [])
+    return isinstance(conditions, list) and all(isinstance(condition, dict) for condition in conditions)
 
 
 def break_status(api: httpx.Client, models: ScoringModels, body: Manifest, random: Random) -> None:
