@@ -77,7 +77,7 @@ class Scoring:
         labels = read_rows(found[0] if found else None, read_label)
         return {"labels": [asdict(label) for label in labels], "milliseconds": scored.milliseconds}
 
-    def _match(self, row: Any) -> Match:  # noqa: ANN401  # JSON
+    def _match(self, row: list[Any]) -> Match:
         faq_id, answer_id, score = row
         title, answer = self.answers.find(answer_id)
         return Match(faq_id, title, answer, float(score))
@@ -94,7 +94,7 @@ def read_question() -> str:
     return question
 
 
-def read_label(row: Any) -> Label:  # noqa: ANN401  # JSON
+def read_label(row: list[Any]) -> Label:
     """Return a label without the WordNet id that ImageNet's labels begin with."""
     label, score = row
     return Label(_WORDNET.sub("", str(label)), float(score))

@@ -11,7 +11,8 @@ import pytest
 from flux_kustomizations import Flux
 from git_repositories import GitSource
 from kubectl import Kubectl
-from local_clusters import ROOT, open_cluster
+from local_clusters import ROOT
+from operator_clusters import prepare_cluster
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels, open_namespace
 
@@ -19,11 +20,7 @@ from scoring_models import ScoringModels, open_namespace
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
     """Return kubectl for the cluster, with our CRDs, two hardware classes and a fake node in it."""
-    kubectl = open_cluster("gitops", "none", "flux")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
-    kubectl("apply", "-f", str(ROOT / "tests" / "integration" / "cluster.yaml"))
-    return kubectl
+    return prepare_cluster("gitops", ROOT / "tests" / "integration" / "cluster.yaml", "flux")
 
 
 @pytest.fixture(scope="session")

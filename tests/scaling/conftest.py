@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from kubectl import Kubectl
-from local_clusters import ROOT, find_prometheus, open_cluster
+from local_clusters import find_prometheus
 from measured_values import MeasuredValue
+from operator_clusters import prepare_cluster
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels, open_namespace
 
@@ -20,11 +21,7 @@ from scoring_models import ScoringModels, open_namespace
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
     """Return kubectl for the cluster, with our CRDs, hardware classes, a fake node and a pool of GPU nodes in it."""
-    kubectl = open_cluster("scaling", "none", "keda", "karpenter", "prometheus")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
-    kubectl("apply", "-f", str(Path(__file__).with_name("cluster.yaml")))
-    return kubectl
+    return prepare_cluster("scaling", Path(__file__).with_name("cluster.yaml"), "keda", "karpenter", "prometheus")
 
 
 @pytest.fixture(scope="session")

@@ -86,14 +86,20 @@ class OidcIssuer:
         return {"access_token": secrets.token_urlsafe(), "token_type": "Bearer", "expires_in": 300, "id_token": token}
 
 
+class IssuerServer(ThreadingHTTPServer):
+    """The server of one issuer."""
+
+    issuer: OidcIssuer
+
+
 @contextmanager
 def run_issuer(host: str = "127.0.0.1") -> Iterator[OidcIssuer]:
     """Yield an issuer that answers at a free port."""
-    with ThreadingHTTPServer((host, 0), Handler) as server:
-        server.issuer = OidcIssuer(f"http://{host}:{server.server_port}")  # type: ignore[attr-defined]
+    with IssuerServer((host, 0), Handler) as server:
+        server.issuer = OidcIssuer(f"http://{host}:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         thread.start()
-        yield server.issuer  # type: ignore[attr-defined]
+        yield server.issuer
         server.shutdown()
         thread.join()
 
@@ -101,11 +107,12 @@ def run_issuer(host: str = "127.0.0.1") -> Iterator[OidcIssuer]:
 class Handler(BaseHTTPRequestHandler):
     """The issuer's routes."""
 
+    server: IssuerServer
+
     @property
     def issuer(self) -> OidcIssuer:
         """The issuer of this server."""
-        issuer: OidcIssuer = self.server.issuer  # type: ignore[attr-defined]
-        return issuer
+        return self.server.issuer
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

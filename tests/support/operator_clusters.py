@@ -14,9 +14,9 @@ from operator_processes import OperatorProcess
 ROLE_KINDS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
 
-def prepare_cluster(name: str, manifests: Path) -> Kubectl:
-    """Return kubectl for a local cluster without a real node, with our CRDs and some manifests in it."""
-    kubectl = open_cluster(name, node="none")
+def prepare_cluster(name: str, manifests: Path, *addons: str) -> Kubectl:
+    """Return kubectl for a local cluster without a real node, with add-ons, our CRDs and some manifests in it."""
+    kubectl = open_cluster(name, "none", *addons)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
     kubectl("apply", "-f", str(manifests))

@@ -22,11 +22,19 @@ class ScriptedModel:
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
+class ModelServer(ThreadingHTTPServer):
+    """The server of one model."""
+
+    model: ScriptedModel
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers as the model says."""
 
+    server: ModelServer
+
     def do_POST(self) -> None:
-        model: ScriptedModel = self.server.model  # type: ignore[attr-defined]
+        model = self.server.model
         body = self.rfile.read(int(self.headers["Content-Length"]))
         model.requests.append((self.path, dict(self.headers), body))
         if model.status == 0:
@@ -46,10 +54,10 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def run_scripted_model() -> Iterator[ScriptedModel]:
     """Yield a model's endpoint at a free port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.model = ScriptedModel(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+    with ModelServer(("127.0.0.1", 0), Handler) as server:
+        server.model = ScriptedModel(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         thread.start()
-        yield server.model  # type: ignore[attr-defined]
+        yield server.model
         server.shutdown()
         thread.join()

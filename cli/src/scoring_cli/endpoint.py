@@ -147,7 +147,7 @@ def read_answer(answer: Answer) -> Any:  # noqa: ANN401  # JSON
     return body
 
 
-def describe_refusal(status: int, body: Any) -> str:  # noqa: ANN401  # JSON
+def describe_refusal(status: int, body: object) -> str:
     """Return what an error says: the runtime's code and message, or the API server's message."""
     said: Mapping[str, Any] = body if isinstance(body, dict) else {}
     error = said.get("error")

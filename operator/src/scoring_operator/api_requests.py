@@ -65,7 +65,7 @@ def name_resource(path: str) -> str:
     """Return the resource of a path such as /apis/apps/v1/namespaces/team/deployments/faq, with its subresource, if any: never a name."""
     parts = path.strip("/").split("/")
     rest = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(rest) > 2 and rest[0] == "namespaces":  # noqa: PLR2004
+    if rest[:1] == ["namespaces"] and rest[2:]:
         rest = rest[2:]
     if not rest:
         return DISCOVERY

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
@@ -46,7 +46,7 @@ async def ask_once(endpoint: Endpoint, payload: Payload) -> tuple[Any, float]:
         return read_answer(answer), time.perf_counter() - started
 
 
-def show(answer: Any) -> None:  # noqa: ANN401  # JSON
+def show(answer: object) -> None:
     """Print an answer by its shape: matches of a FAQ, labels of images, or rows."""
     if isinstance(answer, list) and answer and all(isinstance(one, list) and len(one) == TRIPLE for one in answer):
         print_table(("id", "answer", "probability"), [(one[0], one[1], write_bar(one[2])) for one in answer])
@@ -57,7 +57,7 @@ def show(answer: Any) -> None:  # noqa: ANN401  # JSON
         print_document(answer, "json")
 
 
-def is_labelled(answer: object) -> bool:
+def is_labelled(answer: object) -> TypeGuard[dict[str, list[list[Any]]]]:
     """Tell whether an answer is that of an image classifier: labels with probabilities for each image."""
     return isinstance(answer, dict) and all(
         isinstance(labels, list) and all(isinstance(one, list) and len(one) == TRIPLE - 1 for one in labels)
@@ -65,7 +65,7 @@ def is_labelled(answer: object) -> bool:
     )
 
 
-def write_bar(share: Any) -> str:  # noqa: ANN401  # JSON
+def write_bar(share: object) -> str:
     """Return a probability as number and bar; anything else as it is."""
     if not isinstance(share, int | float) or not 0 <= share <= 1:
         return str(share)
