@@ -28,6 +28,8 @@ ATOMIC_BYTES = 4096
 
 CLOSE_SECONDS = 1.0
 
+_ABOUT = f'"level":"info","logger":"{__name__}","event":"request"'
+
 
 class RequestRecord(NamedTuple):
     """What is told of one request."""
@@ -101,26 +103,27 @@ class RequestLog:
 
 
 def write_line(record: RequestRecord) -> bytes:
-    """Return a record as one line of JSON; what it lacks is left out."""
-    line = {
-        "timestamp": write_time(record.time),
-        "level": "info",
-        "logger": __name__,
-        "event": "request",
-        "request_id": record.request_id,
-        "protocol": record.protocol,
-        "status": record.status,
-        "milliseconds": round(record.seconds * 1000, 3),
-        "bytes_in": record.bytes_in,
-        "bytes_out": record.bytes_out,
-    }
-    if record.error is not None:
-        line["error"] = record.error
-    if record.trace_id is not None:
-        line["trace_id"] = record.trace_id
-    if record.key is not None:
-        line["key"] = record.key
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    """Return a record as one line of JSON; what it lacks is left out.
+
+    Put together from texts that need no quoting but for the key's name: a JSON encoder would take twice as long.
+    """
+    answered, request_id, protocol, status, seconds, bytes_in, bytes_out, error, trace_id, key = record
+    rest = ""
+    if error is not None:
+        rest = f',"error":"{error}"'
+    if trace_id is not None:
+        rest += f',"trace_id":"{trace_id}"'
+    if key is not None:
+        rest += f',"key":{_quote(key)}'
+    return (
+        f'{{"timestamp":"{write_time(answered)}",{_ABOUT},"request_id":"{request_id}","protocol":"{protocol}","status":{status},'
+        f'"milliseconds":{seconds * 1000:.3f},"bytes_in":{bytes_in},"bytes_out":{bytes_out}{rest}}}\n'
+    ).encode()
+
+
+@lru_cache(maxsize=1024)
+def _quote(text: str) -> str:
+    return orjson.dumps(text).decode()
 
 
 def write_time(seconds: float) -> str:

@@ -12,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import structlog
 
 from scoring_runtime.access import Caller
-from scoring_runtime.access.gate import OPEN_PATHS, Credentials, Gate, Visit
+from scoring_runtime.access.gate import NOBODY, OPEN_PATHS, Gate, Visit
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
@@ -112,11 +112,11 @@ class ScoringRoutes:
         started = perf_counter()
         request = HttpRequest(environ, self._door.max_body_bytes, self._door.bodies)
         request_id = choose_request_id(request.get_header(HEADER))
-        visit: Visit | None = None
+        use, caller = NOBODY
         failure: RequestError | None = None
         try:
             if self._gate is not None:
-                visit = self._gate.enter(_read_credentials(environ))
+                use, caller = _enter(self._gate, environ)
             request.check_encoding()
             status, answer = _OK, handler(request)
         except RequestError as error:
@@ -127,9 +127,8 @@ class ScoringRoutes:
             failure = ScoringFailedError("The model failed on this request: the server's log says why.")
             status, answer = find_status(failure), _write_error(protocol, failure)
         finally:
-            if visit is not None and self._gate is not None:
-                self._gate.leave(visit)
-        caller = visit.caller if visit is not None else None
+            if self._gate is not None:
+                self._gate.leave(use)
         self._record(
             request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
         )
@@ -154,7 +153,7 @@ class ScoringRoutes:
         """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""
         try:
             if self._gate is not None and path not in OPEN_PATHS:
-                self._gate.leave(self._gate.enter(_read_credentials(environ)))
+                self._gate.leave(_enter(self._gate, environ)[0])
             if environ.get("CONTENT_LENGTH"):
                 environ = self._fetch_body(environ)
         except RequestError as error:
@@ -191,11 +190,10 @@ def _write_error(protocol: HttpProtocol, error: RequestError) -> HttpAnswer:
     return HttpAnswer(protocol.write_error(error), JSON, tuple(list_headers(error)))
 
 
-def _read_credentials(environ: WSGIEnvironment) -> Credentials:
+def _enter(gate: Gate, environ: WSGIEnvironment) -> Visit:
     get = environ.get
-    return Credentials(
-        get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), get("REMOTE_ADDR") or "", get("HTTP_X_FORWARDED_FOR")
-    )
+    peer, forwarded = get("REMOTE_ADDR") or "", get("HTTP_X_FORWARDED_FOR")
+    return gate.enter(peer, get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), forwarded)
 
 
 def _refuse_method(start_response: StartResponse) -> Iterable[bytes]:

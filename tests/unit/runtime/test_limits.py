@@ -4,7 +4,7 @@ import pytest
 
 from scoring_runtime.access.clients import MAX_REMEMBERED, ClientFinder
 from scoring_runtime.access.errors import TooManyRequestsError
-from scoring_runtime.access.limits import MAX_CLIENTS, Places, Rate, RateLimit
+from scoring_runtime.access.limits import MAX_CLIENTS, Rate, UseLimit
 
 
 class Clock:
@@ -17,11 +17,11 @@ class Clock:
         return self.now
 
 
-def count_taken(limit: RateLimit, client: str, tries: int) -> int:
+def count_taken(limit: UseLimit, client: str, tries: int) -> int:
     taken = 0
     for _ in range(tries):
         try:
-            limit.take(client)
+            limit.enter(client)
             taken += 1
         except TooManyRequestsError:
             pass
@@ -30,7 +30,7 @@ def count_taken(limit: RateLimit, client: str, tries: int) -> int:
 
 def test_burst_is_taken_at_once_and_then_the_rate() -> None:
     clock = Clock()
-    limit = RateLimit(Rate(2, 5), "this client", clock)
+    limit = UseLimit("this client", Rate(2, 5), clock=clock)
     assert count_taken(limit, "a", 20) == 5
     clock.now += 0.5
     assert count_taken(limit, "a", 20) == 1
@@ -39,50 +39,60 @@ def test_burst_is_taken_at_once_and_then_the_rate() -> None:
 
 
 def test_clients_do_not_take_from_each_other() -> None:
-    limit = RateLimit(Rate(1, 1), "this client", Clock())
+    limit = UseLimit("this client", Rate(1, 1), clock=Clock())
     assert [count_taken(limit, client, 3) for client in ("a", "b", "a", "b")] == [1, 1, 0, 0]
 
 
 def test_refusal_says_when_the_next_is_taken() -> None:
     clock = Clock()
-    limit = RateLimit(Rate(0.1, 1), "this client", clock)
-    limit.take("a")
+    limit = UseLimit("this client", Rate(0.1, 1), clock=clock)
+    limit.enter("a")
     clock.now += 4
     with pytest.raises(TooManyRequestsError) as raised:
-        limit.take("a")
+        limit.enter("a")
     assert raised.value.retry_after_seconds == pytest.approx(6)
     assert raised.value.policy == ("client", 1, 10)
     clock.now += raised.value.retry_after_seconds
-    limit.take("a")
+    limit.enter("a")
 
 
 def test_refused_requests_do_not_put_the_next_one_off() -> None:
     clock = Clock()
-    limit = RateLimit(Rate(1, 1), "this client", clock)
+    limit = UseLimit("this client", Rate(1, 1), clock=clock)
     count_taken(limit, "a", 1000)
     clock.now += 1
     assert count_taken(limit, "a", 1) == 1
 
 
 def test_number_of_clients_in_memory_is_bounded() -> None:
-    limit = RateLimit(Rate(1, 1), "this client", Clock())
-    limit.take("first")
+    limit = UseLimit("this client", Rate(1, 1), clock=Clock())
+    limit.enter("first")
     for number in range(MAX_CLIENTS + 10):
-        limit.take(str(number))
+        limit.enter(str(number))
     assert limit.count_clients() == MAX_CLIENTS
     # Who was counted last is still known.
     assert count_taken(limit, str(MAX_CLIENTS + 9), 1) == 0
 
 
 def test_places_are_given_back() -> None:
-    places = Places(2)
-    places.enter("a")
-    places.enter("a")
-    places.enter("b")
+    limit = UseLimit("this client", most_inside=2)
+    first = limit.enter("a")
+    limit.enter("a")
+    limit.enter("b")
+    with pytest.raises(TooManyRequestsError, match="More than 2 requests at the same time of this client"):
+        limit.enter("a")
+    limit.leave(first)
+    limit.enter("a")
+
+
+def test_places_of_a_client_are_not_forgotten_while_it_has_them() -> None:
+    limit = UseLimit("this client", most_inside=1)
+    limit.enter("a")
+    for number in range(MAX_CLIENTS + 10):
+        limit.leave(limit.enter(str(number)))
+    assert limit.count_clients() == MAX_CLIENTS
     with pytest.raises(TooManyRequestsError):
-        places.enter("a")
-    places.leave("a")
-    places.enter("a")
+        limit.enter("a")
 
 
 PROXY, CLIENT, OTHER = "10.0.0.1", "192.0.2.7", "198.51.100.9"

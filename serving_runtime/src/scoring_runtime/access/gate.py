@@ -3,36 +3,28 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from scoring_runtime.access import Caller
 from scoring_runtime.access.clients import ClientFinder
 from scoring_runtime.access.errors import ForbiddenError, UnauthorizedError
 from scoring_runtime.access.keys import KeyRing
-from scoring_runtime.access.limits import Places, Rate, RateLimit
+from scoring_runtime.access.limits import Rate, Use, UseLimit
 from scoring_runtime.access.settings import AccessSettings
+from scoring_runtime.errors import RequestError
 
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """What probes and Prometheus ask, of everybody."""
 
-_BEARER = "bearer "
+_BEARER = "bearer"
 _JWT_DOTS = 2
 
 
-class Credentials(NamedTuple):
-    """What a request shows of itself: two headers, the address of its connection, and what proxies say of that."""
+Visit = tuple[Use | None, Caller | None]
+"""A request that was let in: what `leave` wants back, and by whom it is when that is known."""
 
-    authorization: str | None
-    api_key: str | None
-    peer: str
-    forwarded: str | None = None
-
-
-class Visit(NamedTuple):
-    """A request that was let in: from which client, and by whom when that is known."""
-
-    client: str
-    caller: Caller | None = None
+NOBODY: Visit = (None, None)
+"""Of a request that has not been let in, or that nobody asks about."""
 
 
 class Tokens(Protocol):
@@ -49,9 +41,8 @@ class Tokens(Protocol):
 class Limits:
     """How much is let in; None: as much as comes."""
 
-    per_client: RateLimit | None = None
-    per_key: RateLimit | None = None
-    places: Places | None = None
+    per_client: UseLimit | None = None
+    per_key: UseLimit | None = None
 
 
 class Gate:
@@ -75,29 +66,33 @@ class Gate:
         if self._tokens is not None:
             self._tokens.open(pause)
 
-    def enter(self, credentials: Credentials) -> Visit:
-        """Let a request in. Raises TooManyRequestsError, UnauthorizedError or ForbiddenError.
+    def enter(
+        self, peer: str, authorization: str | None, api_key: str | None = None, forwarded: str | None = None
+    ) -> Visit:
+        """Let a request in, by the address of its connection, two headers, and what proxies say of the address.
 
-        The client's limits come first: they bound how often anybody can try, and what is refused costs next to nothing.
+        Raises TooManyRequestsError, UnauthorizedError or ForbiddenError. The client's limits come first: they bound how often
+        anybody can try, and what is refused costs next to nothing.
         """
-        limits = self._limits
-        client = self._clients.find(credentials.peer, credentials.forwarded)
-        if limits.per_client is not None:
-            limits.per_client.take(client)
-        caller = self._identify(credentials) if self.asks_for_credentials else None
-        if caller is not None and limits.per_key is not None:
-            limits.per_key.take(f"{caller.label} {caller.name}")
-        if limits.places is not None:
-            limits.places.enter(client)
-        return Visit(client, caller)
+        per_client, per_key = self._limits.per_client, self._limits.per_key
+        use = None if per_client is None else per_client.enter(self._clients.find(peer, forwarded))
+        caller = None
+        try:
+            if self.asks_for_credentials:
+                caller = self._identify(_read_credential(authorization, api_key))
+                if per_key is not None:
+                    per_key.enter(f"{caller.label} {caller.name}")
+        except RequestError:
+            self.leave(use)
+            raise
+        return use, caller
 
-    def leave(self, visit: Visit) -> None:
+    def leave(self, use: Use | None) -> None:
         """Take note that a request that was let in has been answered."""
-        if self._limits.places is not None:
-            self._limits.places.leave(visit.client)
+        if use is not None and self._limits.per_client is not None:
+            self._limits.per_client.leave(use)
 
-    def _identify(self, credentials: Credentials) -> Caller:
-        shown = _read_credential(credentials)
+    def _identify(self, shown: str) -> Caller:
         if self._tokens is not None and (self._keys is None or shown.count(".") == _JWT_DOTS):
             return self._tokens.verify(shown)
         caller = self._keys.find(shown) if self._keys is not None else None
@@ -112,25 +107,27 @@ class Gate:
         return caller
 
 
-def _read_credential(credentials: Credentials) -> str:
-    if credentials.authorization is not None:
-        if credentials.authorization[: len(_BEARER)].lower() == _BEARER:
-            return credentials.authorization[len(_BEARER) :].strip()
-        if credentials.api_key is None:
+def _read_credential(authorization: str | None, api_key: str | None) -> str:
+    if authorization is not None:
+        scheme, space, shown = authorization.partition(" ")
+        if space and scheme.lower() == _BEARER:
+            return shown.strip()
+        if api_key is None:
             raise UnauthorizedError(
                 "The Authorization header is not of the scheme Bearer: send `Authorization: Bearer <key>`."
             )
-    if credentials.api_key is not None:
-        return credentials.api_key.strip()
+    if api_key is not None:
+        return api_key.strip()
     raise UnauthorizedError("This endpoint asks for a key: send `Authorization: Bearer <key>`, or `X-API-Key: <key>`.")
 
 
 def create_gate(settings: AccessSettings, model_name: str) -> Gate | None:
     """Return the gate that the settings ask for; None when they ask for none, and every request is let in unseen."""
     limits = Limits(
-        _make_limit(settings.rate_per_client, settings.burst_per_client, "this client"),
-        _make_limit(settings.rate_per_key, settings.burst_per_key, "this key"),
-        Places(settings.max_requests_per_client) if settings.max_requests_per_client is not None else None,
+        _make_limit(
+            "this client", settings.rate_per_client, settings.burst_per_client, settings.max_requests_per_client
+        ),
+        _make_limit("this key", settings.rate_per_key, settings.burst_per_key),
     )
     keys = None if settings.api_keys_dir is None else KeyRing(settings.api_keys_dir)
     tokens = None if settings.jwt_issuer is None else _make_tokens(settings, settings.jwt_issuer)
@@ -139,8 +136,10 @@ def create_gate(settings: AccessSettings, model_name: str) -> Gate | None:
     return Gate(model_name, ClientFinder(settings.trusted_proxies), limits, keys, tokens)
 
 
-def _make_limit(per_second: float | None, burst: int, subject: str) -> RateLimit | None:
-    return None if per_second is None else RateLimit(Rate(per_second, burst), subject)
+def _make_limit(subject: str, per_second: float | None, burst: int, most_inside: int | None = None) -> UseLimit | None:
+    if per_second is None and most_inside is None:
+        return None
+    return UseLimit(subject, None if per_second is None else Rate(per_second, burst), most_inside)
 
 
 def _make_tokens(settings: AccessSettings, issuer: str) -> Tokens:

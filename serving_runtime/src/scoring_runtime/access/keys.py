@@ -5,7 +5,6 @@ lines let an old key work while its users change to the new one. A key is 256 ra
 nobody can try out that many, and salt and slow hashes are for passwords that people choose.
 """
 
-import hashlib
 import math
 import re
 import secrets
@@ -13,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import structlog
@@ -58,7 +58,7 @@ class KeyRing:
         The key itself is compared with nothing: its digest is looked up, and how long that takes tells of the digest only,
         from which no key can be computed.
         """
-        return self._keys.callers.get(hashlib.sha256(key.encode()).digest())
+        return self._keys.callers.get(sha256(key.encode()).digest())
 
     def check(self) -> None:
         """Raise ApiKeysMissingError when there is no usable key at all."""
@@ -98,7 +98,7 @@ def make_key() -> str:
 
 def hash_key(key: str) -> str:
     """Return a key's entry, the same as `printf %s "$KEY" | sha256sum` behind `sha256:`."""
-    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"sha256:{sha256(key.encode()).hexdigest()}"
 
 
 def parse_entries(name: str, text: str) -> Iterator[tuple[bytes, Caller]]:

@@ -1,9 +1,10 @@
-"""Rate limits: so many requests a second for each of any number of clients, in bounded memory.
+"""Limits for each of any number of clients, or of keys: so many requests a second and so many at the same time, in bounded memory.
 
 The generic cell rate algorithm: of each client only the time is kept at which its next request would be in step. A token
 bucket does the same with two numbers and a refill.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from time import monotonic
 from scoring_runtime.access.errors import TooManyRequestsError
 
 MAX_CLIENTS = 65_536
-"""Whoever was counted longest ago is forgotten beyond that: some 10 MiB."""
+"""Whoever has asked longest ago is forgotten beyond that, unless it is being answered: some 15 MiB."""
 
 
 @dataclass(frozen=True)
@@ -24,69 +25,81 @@ class Rate:
     burst: int
 
 
-class RateLimit:
-    """Counts the requests of each client; `subject` is how the message speaks of one."""
+UNLIMITED = Rate(math.inf, 1)
 
-    def __init__(self, rate: Rate, subject: str, clock: Callable[[], float] = monotonic) -> None:
-        self._rate = rate
+
+class Use:
+    """What one client has used: when its next request would be in step, and how many of its requests are being answered."""
+
+    __slots__ = ("due", "inside")
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.inside = 0
+
+
+class UseLimit:
+    """Lets so many requests of each client in, and counts them; `subject` is how the message speaks of one."""
+
+    def __init__(
+        self,
+        subject: str,
+        rate: Rate | None = None,
+        most_inside: int | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._subject = subject
+        self._rate = rate or UNLIMITED
+        self._most_inside = most_inside
         self._clock = clock
-        self._interval = 1 / rate.per_second
-        self._tolerance = self._interval * (rate.burst - 1)
-        self._due: OrderedDict[str, float] = OrderedDict()
+        self._interval = 1 / self._rate.per_second
+        self._tolerance = self._interval * (self._rate.burst - 1)
+        self._uses: OrderedDict[str, Use] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, client: str) -> None:
-        """Count one request. Raises TooManyRequestsError, which says when the next would be taken."""
+    def enter(self, client: str) -> Use:
+        """Count one request, for `leave` when it is answered. Raises TooManyRequestsError, which says when the next would be taken."""
         now = self._clock()
         with self._lock:
-            due = max(self._due.get(client, 0.0), now)
+            use = self._uses.get(client) or self._add(client)
+            self._uses.move_to_end(client)
+            due = use.due if use.due > now else now
             wait = due - now - self._tolerance
             if wait <= 0:
-                self._due[client] = due + self._interval
-                self._due.move_to_end(client)
-                if len(self._due) > MAX_CLIENTS:
-                    self._due.popitem(last=False)
-                return
-        raise TooManyRequestsError(
-            f"More than {self._rate.per_second:g} requests per second of {self._subject}: try again later.",
-            wait,
-            self._policy,
-        )
+                use.due = due + self._interval
+                if self._most_inside is None:
+                    return use
+                if use.inside < self._most_inside:
+                    use.inside += 1
+                    return use
+        raise self._explain(wait)
+
+    def leave(self, use: Use) -> None:
+        """Take note that a request has been answered."""
+        if self._most_inside is not None:
+            with self._lock:
+                use.inside -= 1
 
     def count_clients(self) -> int:
         """Return how many clients are remembered."""
-        return len(self._due)
+        return len(self._uses)
 
-    @property
-    def _policy(self) -> tuple[str, int, float]:
-        return self._subject.rpartition(" ")[2], self._rate.burst, self._interval * self._rate.burst
+    def _add(self, client: str) -> Use:
+        use = self._uses[client] = Use()
+        while len(self._uses) > MAX_CLIENTS:
+            oldest, forgotten = self._uses.popitem(last=False)
+            if forgotten.inside:
+                self._uses[oldest] = forgotten
+        return use
 
-
-class Places:
-    """Lets each client have so many requests answered at the same time."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._inside: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def enter(self, client: str) -> None:
-        """Take a place. Raises TooManyRequestsError when the client has all of its own."""
-        with self._lock:
-            inside = self._inside.get(client, 0)
-            if inside < self._most:
-                self._inside[client] = inside + 1
-                return
-        raise TooManyRequestsError(
-            f"More than {self._most} requests at the same time of one client: try again later.", 1.0
+    def _explain(self, wait: float) -> TooManyRequestsError:
+        if wait <= 0:
+            return TooManyRequestsError(
+                f"More than {self._most_inside} requests at the same time of {self._subject}: try again later.", 1.0
+            )
+        rate = self._rate
+        return TooManyRequestsError(
+            f"More than {rate.per_second:g} requests per second of {self._subject}: try again later.",
+            wait,
+            (self._subject.rpartition(" ")[2], rate.burst, self._interval * rate.burst),
         )
-
-    def leave(self, client: str) -> None:
-        """Give the place back."""
-        with self._lock:
-            left = self._inside[client] - 1
-            if left:
-                self._inside[client] = left
-            else:
-                del self._inside[client]

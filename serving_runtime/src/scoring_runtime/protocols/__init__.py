@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import orjson
@@ -63,6 +64,11 @@ class HttpAnswer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@cache
+def _name_variable(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
 class HttpRequest:
     """A POST request, over its WSGI environment. The body is read only when asked for."""
 
@@ -78,7 +84,7 @@ class HttpRequest:
 
     def get_header(self, name: str) -> str | None:
         """Return a header, such as `Inference-Header-Content-Length`; None when it is missing."""
-        value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
+        value: str | None = self._environ.get(_name_variable(name))
         return value
 
     def check_encoding(self) -> None:

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from scoring_runtime.access import Caller
 from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
-from scoring_runtime.access.gate import Credentials, Gate, Visit
+from scoring_runtime.access.gate import NOBODY, Gate, Visit
 from scoring_runtime.errors import (
     InvalidInputError,
     ModelNotFoundError,
@@ -89,20 +89,19 @@ class Method:
         """Return the packed answer, or end the call with its error."""
         started, metadata = perf_counter(), dict(context.invocation_metadata())
         request_id = choose_request_id(metadata.get(REQUEST_ID))
-        visit: Visit | None = None
+        use, caller = NOBODY
         failure: RequestError | None = None
         answer = b""
         try:
             if self.gate is not None:
-                visit = self.gate.enter(_read_credentials(metadata, context.peer()))
+                use, caller = _enter(self.gate, metadata, context.peer())
             answer = self.answer(_unpack(self.request, body)).SerializeToString()
         except Exception as error:  # noqa: BLE001  # whatever a model raises is the call's answer
             failure = error if isinstance(error, RequestError) else _explain(error, request_id)
         finally:
-            if visit is not None and self.gate is not None:
-                self.gate.leave(visit)
+            if self.gate is not None:
+                self.gate.leave(use)
         if self.records is not None:
-            caller = visit.caller if visit is not None else None
             told = _Told(perf_counter() - started, len(body), len(answer), failure, caller)
             self.records.add(told, request_id, metadata.get(TRACE_HEADER))
         headers = [] if failure is None else list_headers(failure)
@@ -129,11 +128,10 @@ def _explain(error: Exception, request_id: str) -> ScoringFailedError:
     return ScoringFailedError("The model failed on this request: the server's log says why.")
 
 
-def _read_credentials(metadata: Mapping[str, str], peer: str) -> Credentials:
-    """Return what a call shows; its peer is written as ipv4:192.0.2.7:1234, ipv6:%5B2001:db8::7%5D:1234 or unix:…."""
-    address = unquote(peer.partition(":")[2])
-    get = metadata.get
-    return Credentials(get("authorization"), get("x-api-key"), address, get("x-forwarded-for"))
+def _enter(gate: Gate, metadata: Mapping[str, str], peer: str) -> Visit:
+    """Let a call in; its peer is written as ipv4:192.0.2.7:1234, ipv6:%5B2001:db8::7%5D:1234 or unix:…."""
+    address, get = unquote(peer.partition(":")[2]), metadata.get
+    return gate.enter(address, get("authorization"), get("x-api-key"), get("x-forwarded-for"))
 
 
 def _find_code(error: RequestError) -> grpc.StatusCode:
