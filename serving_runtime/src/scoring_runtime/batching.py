@@ -73,6 +73,8 @@ class Batcher:
         self.report_preprocess: Callable[[float], None] = lambda _seconds: None
         self.report_wait: Callable[[float], None] = lambda _seconds: None
         self.report_score: Callable[[float], None] = lambda _seconds: None
+        # Called by each thread before it works on a request: placement.py may want it on another processor.
+        self.settle: Callable[[], None] = lambda: None
         # What traces need (tracing.py), and nobody else.
         self.make_pending: Callable[[Task, Inputs, float], Pending] = Pending
         self.follow_batch: Callable[[Sequence[Pending]], AbstractContextManager[None]] | None = None
@@ -80,6 +82,7 @@ class Batcher:
         self._max_wait_seconds = max_wait_seconds
         self._end = end
         self._inside = 0
+        self._answered = 0
         self._seconds_per_request = 0.0
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Pending] = SimpleQueue()
@@ -90,6 +93,10 @@ class Batcher:
         """Return how many requests are being answered or wait now."""
         return self._inside
 
+    def count_answered(self) -> int:
+        """Return how many requests the model has been asked so far."""
+        return self._answered
+
     def count_waiting(self) -> int:
         """Return how many requests wait now: those inside, being read or ready, but for one."""
         return max(0, self._inside - 1)
@@ -98,6 +105,7 @@ class Batcher:
     def admit(self) -> Iterator[None]:
         """Hold a place for the time of a `with` block. Raises OverloadedError when there is none, or none in time."""
         self._enter()
+        self.settle()
         try:
             yield
         finally:
@@ -130,6 +138,7 @@ class Batcher:
     def _score_batches(self) -> None:
         while True:
             batch = self._gather()
+            self.settle()
             now = monotonic()
             for pending in batch:
                 self.report_wait(now - pending.arrived)
@@ -141,6 +150,7 @@ class Batcher:
                     lost = _score_batch(batch)
             seconds = perf_counter() - started
             self._learn(len(batch), seconds)
+            self._answered += len(batch)
             self.report_batch(sum(pending.items for pending in batch))
             for pending in batch:
                 self.report_score(seconds)

@@ -65,6 +65,7 @@ class Settings(AccessSettings):
     work_dir: Path = Path("/var/lib/scoring")
     port: int = Field(default=8080, ge=1, le=65535)
     threads: int = Field(default_factory=count_cpus, ge=1, le=1024)
+    keep_together: bool = True
     max_image_pixels: int = Field(default=32 * 2**20, ge=1)
     max_queue: int = Field(default=64, ge=0, le=10_000)
     max_wait_seconds: float = Field(default=10.0, gt=0, le=3600)

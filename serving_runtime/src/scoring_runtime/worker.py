@@ -25,6 +25,7 @@ from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
 from scoring_runtime.output import capture_output
+from scoring_runtime.placement import Placement
 from scoring_runtime.request_log import RequestLog
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
@@ -68,6 +69,10 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     limit_threads(settings.threads)
     slot = ModelSlot(_follow(draining).is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
+    if settings.keep_together:
+        placement = Placement(batcher.count_answered)
+        batcher.settle = placement.settle
+        placement.watch()
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
     metrics = Metrics(batcher, settings.latency_objective_seconds)

@@ -60,6 +60,7 @@ def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch)
         "work_dir": Path("/var/lib/scoring"),
         "port": 8080,
         "threads": count_cpus(),
+        "keep_together": True,
         **ACCESS_DEFAULTS,
         "max_image_pixels": 33554432,
         "max_queue": 64,
