@@ -183,7 +183,7 @@ def test_scores_equal_predict_proba_with_rows_of_terms_that_are_not_written_out(
 def test_originals_are_computed_once_for_a_splittable_pipeline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     matcher = FaqMatcher(fitted(name), ORIGINALS)
     cleaned: list[str] = []
-    analyze, vectorize = TfidfVectorizer.transform, TextVectorizer.vectorize
+    analyze, find_terms = TfidfVectorizer.transform, TextVectorizer.find_terms
 
     def record(self: TfidfVectorizer, texts: Any) -> Any:
         cleaned.extend(texts)
@@ -191,10 +191,10 @@ def test_originals_are_computed_once_for_a_splittable_pipeline(name: str, monkey
 
     def record_one(self: TextVectorizer, text: str) -> Any:
         cleaned.append(text)
-        return vectorize(self, text)
+        return find_terms(self, text)
 
     monkeypatch.setattr(TfidfVectorizer, "transform", record)
-    monkeypatch.setattr(TextVectorizer, "vectorize", record_one)
+    monkeypatch.setattr(TextVectorizer, "find_terms", record_one)
     matcher.match("copy an array")
     assert matcher.precomputed
     assert set(cleaned) == {"copy an array"}
@@ -300,6 +300,16 @@ def test_features_are_cosines_with_the_texts_of_the_original() -> None:
     asked = features.word_.transform([clean_text("remove an item of a list")])
     cosines = (features.word_.transform(texts) @ asked.T).toarray()[:, 0]
     np.testing.assert_allclose(found["own_word"], cosines, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["copy an array, copy it", "array", "zzz", "…"])
+def test_question_is_read_as_its_vectorizers_read_it(text: str) -> None:
+    features = fitted("own")[0]
+    question = features.read(text)
+    for found, vectorizer in ((question.word, features.word_), (question.char, features.char_)):
+        expected = vectorizer.vectorize(clean_text(text))
+        np.testing.assert_array_equal(found.terms, expected.terms)
+        np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-15)
 
 
 def test_likelihood_is_the_smoothed_language_model_s() -> None:

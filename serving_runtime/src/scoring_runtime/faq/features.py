@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from scoring_runtime.faq.groups import Groups, Rows
 from scoring_runtime.faq.likelihood import Likelihood, learn_likelihood, measure_background, pool_vectors
 from scoring_runtime.faq.text import clean_text
-from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable
+from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable, count_terms, scale
 
 FEATURES = ("own_word", "own_char", "likelihood")
 """Names of the columns, in order: `own` compares with the original's text, words or parts of words; `likelihood` with all.
@@ -50,10 +50,22 @@ class OriginalIndex:
 
 @dataclass(frozen=True)
 class Question:
-    """A question's terms."""
+    """A question's terms, rising: those of words, then those of parts of words, which are numbered behind all words."""
 
-    word: Vector
-    char: Vector
+    terms: NDArray[np.int32]
+    weights: Floats
+    words: int  # of these terms
+    all_words: int  # of the vocabulary
+
+    @property
+    def word(self) -> Vector:
+        """The vector of words."""
+        return Vector(self.terms[: self.words], self.weights[: self.words])
+
+    @property
+    def char(self) -> Vector:
+        """The vector of parts of words."""
+        return Vector(self.terms[self.words :] - np.int32(self.all_words), self.weights[self.words :])
 
 
 class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -106,13 +118,15 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self._make_index(word, char, pooled)
 
     def read(self, question: str) -> Question:
-        """Return the terms of a question."""
-        cleaned = clean_text(question)
-        return Question(self.word_.vectorize(cleaned), self.char_.vectorize(cleaned))
-
-    def count_words(self) -> int:
-        """Return how many terms of words there are."""
-        return len(self.word_.idf_)
+        """Return the terms of a question. The same as `vectorize` of both vectorizers, counted and weighed at once."""
+        cleaned, all_words = clean_text(question), len(self.word_.idf_)
+        found = self.word_.find_terms(cleaned), self.char_.find_terms(cleaned) + np.int32(all_words)
+        terms, counts = count_terms(np.concatenate(found))
+        words = int(np.searchsorted(terms, all_words))
+        weights = np.log(counts) + 1
+        word = scale(weights[:words] * self.word_.idf_[terms[:words]])
+        char = scale(weights[words:] * self.char_.idf_[terms[words:] - all_words])
+        return Question(terms, np.concatenate((word, char)), words, all_words)
 
     def describe(self, index: OriginalIndex, question: Question) -> Floats:
         """Return the m x len(FEATURES) features of one question with each of the m originals of `index`."""

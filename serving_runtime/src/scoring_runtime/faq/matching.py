@@ -90,16 +90,16 @@ def _prepare_features(pipeline: Pipeline, texts: Sequence[str], candidates: int 
 
 
 def _prepare_sums(first: PairFeatures, index: OriginalIndex, classify: WeightedSum, candidates: int | None) -> Score:
-    gains, words = weigh_terms(index, classify.weights), first.count_words()
+    gains = weigh_terms(index, classify.weights)
     if candidates is None:
         postings = gains.turn()
         if len(gains.losses) <= FEW_ORIGINALS:
             postings = postings.write_out()
-        return lambda question: Scores(classify.conclude(postings.add_up(list_terms(first.read(question), words))))
+        return lambda question: Scores(classify.conclude(postings.add_up(list_terms(first.read(question)))))
     champions = find_champions(gains)
 
     def score(question: str) -> Scores:
-        terms = list_terms(first.read(question), words)
+        terms = list_terms(first.read(question))
         chosen = champions.find(terms, candidates)
         return Scores(classify.conclude(gains.add_up(terms, chosen)), chosen)
 
@@ -112,11 +112,11 @@ def _prepare_descriptions(
     if candidates is None:
         by_term = index.turn()
         return lambda question: Scores(classify(first.describe(by_term, first.read(question))))
-    champions, words = find_champions(weigh_terms(index, np.ones(len(FEATURES)))), first.count_words()
+    champions = find_champions(weigh_terms(index, np.ones(len(FEATURES))))
 
     def score(question: str) -> Scores:
         read = first.read(question)
-        chosen = champions.find(list_terms(read, words), candidates)
+        chosen = champions.find(list_terms(read), candidates)
         return Scores(classify(first.describe(index.select(chosen), read)), chosen)
 
     return score

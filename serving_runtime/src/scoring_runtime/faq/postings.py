@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 class Terms:
     """A question's terms among those of words, then of parts of words; their weights."""
 
-    numbers: Rows
+    numbers: NDArray[np.int32]
     weights: Floats
     loss: float  # times an original's own: what it loses by the question's length
 
@@ -89,7 +89,7 @@ class DensePostings(Postings):
         rare = ~frequent
         return gained + self._add_rare(terms.numbers[rare], terms.weights[rare])
 
-    def _add_rare(self, numbers: Rows, weights: Floats) -> Floats:
+    def _add_rare(self, numbers: NDArray[np.int32], weights: Floats) -> Floats:
         bounds = self.matrix.indptr
         starts, counts = bounds[numbers], bounds[numbers + 1] - bounds[numbers]
         ends = np.cumsum(counts)
@@ -99,14 +99,9 @@ class DensePostings(Postings):
         return np.bincount(self.matrix.indices[entries], added, len(self.losses)).astype(np.float64, copy=False)
 
 
-def list_terms(question: Question, words: int) -> Terms:
-    """Return the terms of a question; `words` is how many terms of words there are before those of parts of words."""
-    word, char = question.word, question.char
-    return Terms(
-        np.concatenate((word.terms, char.terms + words)),
-        np.concatenate((word.weights, char.weights)),
-        float(char.weights.sum()),
-    )
+def list_terms(question: Question) -> Terms:
+    """Return the terms of a question."""
+    return Terms(question.terms, question.weights, float(question.weights[question.words :].sum()))
 
 
 def weigh_terms(index: OriginalIndex, weights: Floats) -> Gains:

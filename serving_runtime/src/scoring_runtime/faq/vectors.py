@@ -108,9 +108,14 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def vectorize(self, cleaned: str) -> Vector:
         """Return the vector of one text that `clean_text` has cleaned."""
-        terms, counts = _count(np.frombuffer(self._find_terms(cleaned), np.int32))
-        weights = (np.log(counts) + 1) * self.idf_[terms]
-        return Vector(terms, weights / (math.sqrt(weights @ weights) or 1.0))
+        terms, counts = count_terms(self.find_terms(cleaned))
+        return Vector(terms, scale((np.log(counts) + 1) * self.idf_[terms]))
+
+    def find_terms(self, cleaned: str) -> NDArray[np.int32]:
+        """Return the number of each known term in a cleaned text, in its order."""
+        if self.analyzer == "word":
+            return np.frombuffer(_look_up(self.vocabulary_, _list_words(cleaned)), np.int32)
+        return np.frombuffer(b"".join(map(self._parts.__getitem__, cleaned.split())), np.int32)
 
     def expect_words(self, words: Iterable[str]) -> None:
         """Take these words apart now: a question's that are among them need not be any more. For `char_wb`."""
@@ -137,12 +142,6 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.vocabulary_ = vocabulary
         self._parts = _Parts(vocabulary)
 
-    def _find_terms(self, cleaned: str) -> bytes:
-        """Return the numbers of a text's known terms, 32 bits each."""
-        if self.analyzer == "word":
-            return _look_up(self.vocabulary_, _list_words(cleaned))
-        return b"".join(map(self._parts.__getitem__, cleaned.split()))
-
 
 class _Parts(dict[str, bytes]):
     """The numbers of the known parts of words, 32 bits each: of those words that were put in, and of the first others that came."""
@@ -163,7 +162,12 @@ def _look_up(vocabulary: Mapping[str, int], terms: Iterable[str]) -> bytes:
     return array("i", [number for number in map(vocabulary.get, terms) if number is not None]).tobytes()
 
 
-def _count(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def scale(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights at length 1; none, or zeros alone, stay as they are."""
+    return weights / (math.sqrt(weights @ weights) or 1.0)
+
+
+def count_terms(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the different ones of these numbers, rising, and how often each is there: np.unique, in a third of its time."""
     ordered = np.sort(numbers)
     is_last = np.ones(len(ordered), dtype=np.bool_)
