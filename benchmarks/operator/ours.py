@@ -1,6 +1,5 @@
 """Our operator as a contender. Above `contenders`."""
 
-import sys
 from pathlib import Path
 
 from benchmarks.operator.api_server import Manifest, find_path
@@ -8,6 +7,7 @@ from benchmarks.operator.clusters import NAMESPACE, ROOT, FreshCluster
 from benchmarks.operator.contenders import EDITED, Contender
 from benchmarks.operator.counting import OwnRequests
 from benchmarks.operator.processes import Operator, find_free_port
+from benchmarks.serving.environments import get_image_environment
 from local_cluster.control_plane import apply_definitions
 from scoring_operator.kinds import CHILDREN, MANAGER
 
@@ -58,7 +58,8 @@ def _build_operator(cluster: FreshCluster, log: Path) -> Operator:
         "SCORING_OPERATOR_RESYNC_SECONDS": "3600",
         "SCORING_OPERATOR_LEADER_ELECTION": "false",
     }
-    command = [Path(sys.executable).with_name("scoring-operator")]
+    python = get_image_environment(ROOT / "operator" / "requirements.txt", ROOT / "operator")
+    command = [python.with_name("scoring-operator")]
     return Operator(command, environment, f"http://127.0.0.1:{port}/healthz", log)
 
 

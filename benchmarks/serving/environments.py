@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from benchmarks.serving.errors import EnvironmentFailed
@@ -41,8 +42,20 @@ def get_environment(lock: Path, name: str) -> Path:
         uv = Path(sys.executable).with_name("uv")
         shutil.rmtree(folder, ignore_errors=True)
         _run([uv, "venv", "--quiet", "--python", PYTHON_VERSION, folder])
-        _run([uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement", lock])
+        _install(python, "--require-hashes", "--requirement", lock)
         complete.touch()
+    return python
+
+
+@cache  # once: what runs already must not lose its files
+def get_image_environment(lock: Path, package: Path) -> Path:
+    """Return the Python of an environment like that of an image of ours: what `lock` pins, and `package` as it is now.
+
+    Ours in this environment would load what only development needs, such as kopf's second client: 25 MiB and 0.1 s more.
+    Raises EnvironmentFailed when it cannot be made.
+    """
+    python = get_environment(lock, f"{package.name}-{lock.stem}")
+    _install(python, "--no-deps", "--reinstall", package)
     return python
 
 
@@ -70,6 +83,11 @@ def _hash_files(paths: Iterable[Path]) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:_HASH_CHARACTERS]
+
+
+def _install(python: Path, *words: str | Path) -> None:
+    uv = Path(sys.executable).with_name("uv")
+    _run([uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", *words])
 
 
 def _run(command: Sequence[str | Path], folder: Path | None = None) -> None:

@@ -89,7 +89,7 @@ def package_ours(trained: Trained, size: int, folder: Path) -> Artifact:
     """Package the FAQ sample's model with `size` originals."""
     originals = tuple(entry.original for entry in trained.entries[:size])
     packaged = write_package(replace(trained.model, originals=originals), trained.split, "1.0.0", folder)
-    return Artifact("faq", packaged.archive, packaged.digest)
+    return Artifact("faq", packaged.archive, packaged.digest, variant="sklearn")
 
 
 def ask_questions(split: Split, prepare: Callable[[str], str]) -> Call:

@@ -48,7 +48,8 @@ def package(model_format: Format, folder: Path) -> Artifact:
         output.mkdir(parents=True, exist_ok=True)
         told.write_text(_package(model_format, output), encoding="utf-8")
     result = json.loads(told.read_text(encoding="utf-8"))
-    return Artifact("resnet152", Path(result["archive"]), result["digest"])
+    variant = "onnx" if model_format == "onnx" else None
+    return Artifact("resnet152", Path(result["archive"]), result["digest"], variant=variant)
 
 
 def unpack(artifacts: Iterable[Artifact], folder: Path) -> UnpackedModel:

@@ -6,17 +6,24 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.serving.environments import get_image_environment
 from benchmarks.serving.servers import Call, Ports, Server
+
+_RUNTIME = Path(__file__).parents[2] / "serving_runtime"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A packaged model: the name to serve it by, its archive and digest, and the folder of its Python code, if any."""
+    """A packaged model: the name to serve it by, its archive and digest, and the folder of its Python code, if any.
+
+    `variant` is that of the image whose packages serve it; without one, this environment does, with the packages of all.
+    """
 
     name: str
     archive: Path
     digest: str
     code: Path | None = None
+    variant: str | None = None
 
 
 def make_runtime(
@@ -24,6 +31,7 @@ def make_runtime(
 ) -> Server:
     """Return the server; it unpacks into `work`. `settings` are SCORING_ variables that differ from the defaults."""
     work.mkdir(parents=True, exist_ok=True)
+    python = _find_python(artifact.variant)
 
     def list_variables(ports: Ports) -> dict[str, str]:
         code = {"PYTHONPATH": str(artifact.code)} if artifact.code else {}
@@ -42,7 +50,7 @@ def make_runtime(
 
     return Server(
         name,
-        command=lambda _ports: (sys.executable, "-m", "scoring_runtime"),
+        command=lambda _ports: (python, "-m", "scoring_runtime"),
         folder=work,
         call=call,
         environment=list_variables,
@@ -50,3 +58,9 @@ def make_runtime(
         about="/version",
         details={"package": "scoring-runtime", "version": version("scoring-runtime")},
     )
+
+
+def _find_python(variant: str | None) -> Path:
+    if variant is None:
+        return Path(sys.executable)
+    return get_image_environment(_RUNTIME / f"requirements-{variant}.txt", _RUNTIME)

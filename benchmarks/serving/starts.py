@@ -35,10 +35,12 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "tensorflow: ResNet-152": (*RESNET, "tensorflow"),
     "keras: ResNet-152": (*RESNET, "keras"),
 }
+VARIANTS: Mapping[str, str] = {"python": "sklearn", "sklearn": "sklearn", "onnx": "onnx", "mlflow": "mlflow"}
+"""The image whose packages serve a format. The others' are gigabytes: those formats are served with all packages."""
 
 _ASIDE = (
     "Files in the page cache; digest check, load, warm-up and the check of the manifest's example included, and gRPC switched on. "
-    "The environment holds all formats' packages; an image holds only its own."
+    "With the packages of the image that serves the format, for torch, tensorflow and keras with those of all."
 )
 
 
@@ -54,7 +56,7 @@ def run(options: Options) -> Report:
 def _measure(name: str, words: tuple[str, ...], options: Options) -> list[dict[str, Any]]:
     options.progress(name)
     folder = options.work / "starts" / "".join(letter if letter.isalnum() else "-" for letter in name)
-    artifact = _package(words, folder)
+    artifact = _package(words, folder, VARIANTS.get(name.partition(":")[0]))
     server = make_runtime(name, artifact, _make_call(artifact.archive), folder / "work")
     starts = []
     for _ in range(STARTS):
@@ -63,14 +65,15 @@ def _measure(name: str, words: tuple[str, ...], options: Options) -> list[dict[s
     return starts
 
 
-def _package(words: tuple[str, ...], folder: Path) -> Artifact:
+def _package(words: tuple[str, ...], folder: Path, variant: str | None) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", *words, "--output", str(folder), "--output-format", "json"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchmarkError(f"{words[0]} cannot be packaged: {done.stderr[-2000:]}")
     told = json.loads(done.stdout.splitlines()[-1])
-    return Artifact("model", Path(told["archive"]), told["digest"], code=REPOSITORY / "samples" / "custom" / "package")
+    code = REPOSITORY / "samples" / "custom" / "package"
+    return Artifact("model", Path(told["archive"]), told["digest"], code, variant)
 
 
 def _make_call(archive: Path) -> Call:

@@ -50,7 +50,7 @@ def run(options: Options) -> Report:
 def package(folder: Path) -> Artifact:
     """Write the trivial model's artifact into `folder`."""
     archive = folder / "trivial.tar"
-    return Artifact(MODEL_NAME, archive, write_artifact(archive, _MANIFEST, {}), code=MODELS)
+    return Artifact(MODEL_NAME, archive, write_artifact(archive, _MANIFEST, {}), code=MODELS, variant="sklearn")
 
 
 def _make_pair(peer: Peer) -> Pair:
