@@ -77,17 +77,23 @@ class Placement:
 
     def _follow(self) -> None:
         pause, last_busy = threading.Event(), monotonic()
-        before = self._look()
+        before: _Look | None = None
+        seconds = process_time()
         while True:
             pause.wait(CHECK_SECONDS)
+            used, seconds = process_time() - seconds, process_time()
+            if used < BUSY * CHECK_SECONDS:
+                # Looking costs a system call for each thread: a process that rests must not pay for it.
+                before = None
+                if monotonic() - last_busy > REMEMBERED_SECONDS:
+                    self._at = None
+                continue
+            last_busy = monotonic()
             self._allowed = frozenset(os.sched_getaffinity(0))
             now = self._look()
-            usage, before = compute_usage(before, now), now
-            if usage.process >= BUSY:
-                last_busy = now.time
-                self._at = choose(self._at, usage, self._find_usual)
-            elif now.time - last_busy > REMEMBERED_SECONDS:
-                self._at = None
+            if before is not None:
+                self._at = choose(self._at, compute_usage(before, now), self._find_usual)
+            before = now
 
     def _look(self) -> "_Look":
         ran = {thread: _read_run_nanoseconds(thread) for thread in list(self._threads)}

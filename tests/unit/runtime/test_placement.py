@@ -7,6 +7,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from scoring_runtime import placement
 from scoring_runtime.placement import SHORT_SECONDS, Placement, Usage, choose
 
 IDLE = {0: 0.0, 1: 0.0, 2: 0.0}
@@ -50,6 +51,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.rests = False
         self.answered = 0
         self.allowed: set[int] = set()
         self.is_ended = False
@@ -64,11 +66,17 @@ class Worker:
             self.allowed = os.sched_getaffinity(0)
             until = monotonic() + self.seconds
             while monotonic() < until:
-                pass
+                if self.rests:
+                    sleep(self.seconds)
             self.answered += 1
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor only: nothing to choose")
+several_processors = pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="there is one processor only: nothing to choose"
+)
+
+
+@several_processors
 def test_threads_of_short_requests_are_kept_on_one_processor_until_requests_are_long() -> None:
     everywhere = os.sched_getaffinity(0)
     worker = Worker()
@@ -77,6 +85,20 @@ def test_threads_of_short_requests_are_kept_on_one_processor_until_requests_are_
         worker.seconds = 10 * SHORT_SECONDS
         assert wait_for(lambda: worker.allowed == everywhere)
         assert os.sched_getaffinity(0) == everywhere
+    finally:
+        worker.is_ended = True
+        worker.thread.join()
+
+
+@several_processors
+def test_threads_are_given_back_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "REMEMBERED_SECONDS", 1.0)
+    everywhere = os.sched_getaffinity(0)
+    worker = Worker()
+    try:
+        assert wait_for(lambda: len(worker.allowed) == 1)
+        worker.seconds, worker.rests = 0.05, True
+        assert wait_for(lambda: worker.allowed == everywhere)
     finally:
         worker.is_ended = True
         worker.thread.join()
