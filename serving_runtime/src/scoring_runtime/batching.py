@@ -94,7 +94,7 @@ class Batcher:
         return self._inside
 
     def count_answered(self) -> int:
-        """Return how many requests the model has been asked so far."""
+        """Return how many requests the model has answered so far, with outputs or an error."""
         return self._answered
 
     def count_waiting(self) -> int:

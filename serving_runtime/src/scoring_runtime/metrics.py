@@ -1,6 +1,6 @@
 """The runtime's Prometheus metrics, in a registry of their own for each app. Filled by routes.py, gRPC, batching.py and worker.py.
 
-docs/metrics.md explains each. What each request counts is kept by instruments.py, for less than a microsecond altogether.
+docs/metrics.md explains each. What each request counts is kept by instruments.py, for 1.7 µs altogether.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import structlog
 
 from scoring_runtime.access import Caller
-from scoring_runtime.access.gate import NOBODY, OPEN_PATHS, Gate, Visit
+from scoring_runtime.access.gate import NOT_LET_IN, OPEN_PATHS, Gate, Visit
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
@@ -112,7 +112,7 @@ class ScoringRoutes:
         started = perf_counter()
         request = HttpRequest(environ, self._door.max_body_bytes, self._door.bodies)
         request_id = choose_request_id(request.get_header(HEADER))
-        use, caller = NOBODY
+        use, caller = NOT_LET_IN
         failure: RequestError | None = None
         try:
             if self._gate is not None:

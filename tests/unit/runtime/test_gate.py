@@ -8,8 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from runtime_clients import open_client
-from scoring_runtime.access.gate import OPEN_PATHS
+from scoring_runtime.access import Caller
+from scoring_runtime.access.clients import ClientFinder
+from scoring_runtime.access.gate import OPEN_PATHS, Gate, Limits
 from scoring_runtime.access.keys import hash_key
+from scoring_runtime.access.limits import UseLimit
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
@@ -164,3 +167,21 @@ def test_body_of_a_page_is_bounded(open_gate: OpenGate) -> None:
     assert client.post("/v2/repository/index", data=b" " * 2**16).status_code == 200
     assert client.post("/v2/repository/index", data=b" " * (2**16 + 1)).status_code == 413
     assert client.post("/nothing", data=b" " * (2**16 + 1)).status_code == 413
+
+
+class BrokenTokens:
+    """Fails in a way that nobody expects."""
+
+    def open(self, pause: object) -> None:
+        """Do nothing."""
+
+    def verify(self, token: str) -> Caller:
+        raise RuntimeError(token)
+
+
+def test_place_is_given_back_when_identifying_fails_unexpectedly() -> None:
+    limits = Limits(per_client=UseLimit("this client", most_inside=1))
+    gate = Gate("model", ClientFinder(()), limits, None, BrokenTokens())
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            gate.enter("192.0.2.7", "Bearer a.b.c")

@@ -11,7 +11,6 @@ from scoring_runtime.access.errors import ForbiddenError, UnauthorizedError
 from scoring_runtime.access.keys import KeyRing
 from scoring_runtime.access.limits import Rate, Use, UseLimit
 from scoring_runtime.access.settings import AccessSettings
-from scoring_runtime.errors import RequestError
 
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """What probes and Prometheus ask, of everybody."""
@@ -23,7 +22,7 @@ _JWT_DOTS = 2
 Visit = tuple[Use | None, Caller | None]
 """A request that was let in: what `leave` wants back, and by whom it is when that is known."""
 
-NOBODY: Visit = (None, None)
+NOT_LET_IN: Visit = (None, None)
 """Of a request that has not been let in, or that nobody asks about."""
 
 
@@ -82,7 +81,7 @@ class Gate:
                 caller = self._identify(_read_credential(authorization, api_key))
                 if per_key is not None:
                     per_key.enter(f"{caller.label} {caller.name}")
-        except RequestError:
+        except Exception:
             self.leave(use)
             raise
         return use, caller

@@ -27,7 +27,7 @@ LONGEST_KEPT = 32
 """Letters of a word whose parts are kept; longer ones hardly come back."""
 
 MOST_KEPT = 65_536
-"""Words whose parts are kept: some 10 MiB, a bound for what callers can fill. Frequent words come early."""
+"""Words whose parts are kept: some 10 MiB, and 30 at most, whatever callers send. Frequent words come early."""
 
 _find_words = re.compile(WORD_PATTERN).findall
 

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from scoring_runtime.access import Caller
 from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
-from scoring_runtime.access.gate import NOBODY, Gate, Visit
+from scoring_runtime.access.gate import NOT_LET_IN, Gate, Visit
 from scoring_runtime.errors import (
     InvalidInputError,
     ModelNotFoundError,
@@ -89,7 +89,7 @@ class Method:
         """Return the packed answer, or end the call with its error."""
         started, metadata = perf_counter(), dict(context.invocation_metadata())
         request_id = choose_request_id(metadata.get(REQUEST_ID))
-        use, caller = NOBODY
+        use, caller = NOT_LET_IN
         failure: RequestError | None = None
         answer = b""
         try:
