@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from scoring_runtime.faq import TRUSTED_TYPES, Original, clean_text
 from scoring_runtime.faq.features import FEATURES, PairFeatures
-from scoring_runtime.faq.matching import FaqMatcher
+from scoring_runtime.faq.matching import SCORED_TOGETHER, FaqMatcher
 from scoring_runtime.faq.selection import ColumnSelector
 from scoring_runtime.faq.text import WORD_PATTERN
 from scoring_runtime.faq.vectors import TextVectorizer
@@ -179,6 +179,24 @@ def test_scores_equal_predict_proba_with_rows_of_terms_that_are_not_written_out(
     np.testing.assert_allclose(score(matcher, question), predict(fitted("own"), question), rtol=0, atol=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
+@given(asked=st.lists(questions, min_size=1, max_size=2 * SCORED_TOGETHER + 1))
+def test_questions_have_the_same_scores_in_company_as_alone(asked: list[str]) -> None:
+    matcher = FaqMatcher(fitted("own"), ORIGINALS)
+    together = [scores.probabilities for scores in matcher.score(asked)]
+    np.testing.assert_array_equal(together, [score(matcher, question) for question in asked])
+
+
+def test_questions_are_scored_together_only_where_they_gain_by_it() -> None:
+    assert FaqMatcher(fitted("own"), ORIGINALS).max_batch_size == SCORED_TOGETHER
+    assert FaqMatcher(fitted("own"), ORIGINALS, candidates=2).max_batch_size == 1
+    assert FaqMatcher(fitted("reference"), ORIGINALS).max_batch_size == 1
+    assert FaqMatcher(fitted("function"), ORIGINALS).max_batch_size == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scoring_runtime.faq.matching.FEW_ORIGINALS", 0)
+        assert FaqMatcher(fitted("own"), ORIGINALS).max_batch_size == 1
+
+
 @pytest.mark.parametrize("name", SPLITTABLE)
 def test_originals_are_computed_once_for_a_splittable_pipeline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     matcher = FaqMatcher(fitted(name), ORIGINALS)
@@ -262,11 +280,11 @@ def test_training_features_equal_those_of_a_model_that_never_saw_the_fold() -> N
         others = ~pairs["Text_x"].isin(left_out)
         blind = PairFeatures().fit(pairs[others], labels[others])
         # Terms and their weights come from all texts; only who repeats what is left out.
-        blind.word_, blind.char_, blind.background_ = whole.word_, whole.char_, whole.background_
+        shared = ("word_", "char_", "background_", "own_word_", "own_char_")
         texts = [clean_text(text) for own, known in FAQ.items() for text in (own, *known) if text not in left_out]
-        blind.own_word_, blind.own_char_ = whole.own_word_, whole.own_char_
         sums = np.add.reduceat(whole.char_.transform(texts).toarray(), np.arange(0, len(texts), 4), axis=0)
-        blind.pooled_char_ = sparse.csr_array(sums)
+        changed = {name: getattr(whole, name) for name in shared} | {"pooled_char_": sparse.csr_array(sums)}
+        blind.__setstate__(blind.__getstate__() | changed)
         np.testing.assert_allclose(
             blind.transform(pairs[~others]), while_training[~others.to_numpy()], rtol=0, atol=1e-6
         )
@@ -302,14 +320,17 @@ def test_features_are_cosines_with_the_texts_of_the_original() -> None:
     np.testing.assert_allclose(found["own_word"], cosines, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["copy an array, copy it", "array", "zzz", "…"])
-def test_question_is_read_as_its_vectorizers_read_it(text: str) -> None:
+def test_questions_are_read_as_their_vectorizers_read_each() -> None:
     features = fitted("own")[0]
-    question = features.read(text)
-    for found, vectorizer in ((question.word, features.word_), (question.char, features.char_)):
-        expected = vectorizer.vectorize(clean_text(text))
-        np.testing.assert_array_equal(found.terms, expected.terms)
-        np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-15)
+    texts = ["copy an array, copy it", "zzz", "array", "…"]
+    several = features.read_all(texts)
+    assert several.count == len(texts)
+    for row, text in enumerate(texts):
+        question = several.take(row)
+        for found, vectorizer in ((question.word, features.word_), (question.char, features.char_)):
+            expected = vectorizer.vectorize(clean_text(text))
+            np.testing.assert_array_equal(found.terms, expected.terms)
+            np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-15)
 
 
 def test_likelihood_is_the_smoothed_language_model_s() -> None:

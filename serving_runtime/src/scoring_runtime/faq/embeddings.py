@@ -115,7 +115,12 @@ class SentenceEncoder:
 
 
 class EmbeddingMatcher:
-    """Scores questions against the originals of `known`; with `candidates`, those alone whose prototypes are nearest."""
+    """Scores questions against the originals of `known`; with `candidates`, those alone whose prototypes are nearest.
+
+    Questions that are encoded together read the encoder's weights together.
+    """
+
+    max_batch_size = BATCH
 
     def __init__(self, encoder: SentenceEncoder, known: Known, *, candidates: int | None = None) -> None:
         self._encoder = encoder

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from scoring_runtime.faq.groups import Groups, Rows
 from scoring_runtime.faq.likelihood import Likelihood, learn_likelihood, measure_background, pool_vectors
 from scoring_runtime.faq.text import clean_text
-from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable, count_terms, scale
+from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable, count_terms
 
 FEATURES = ("own_word", "own_char", "likelihood")
 """Names of the columns, in order: `own` compares with the original's text, words or parts of words; `likelihood` with all.
@@ -28,6 +28,8 @@ Similarities to the nearest of the known duplicates, and their mean, were tried:
 Floats = NDArray[np.float64]
 
 _NO_FOLD = -1
+_SHORTEST = np.finfo(np.float64).tiny
+"""Nothing but zeros is shorter, and stays zeros."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,32 @@ class OriginalIndex:
 
 @dataclass(frozen=True)
 class Question:
-    """A question's terms, rising: those of words, then those of parts of words, which are numbered behind all words."""
+    """A question as vectors of words and of parts of words."""
+
+    word: Vector
+    char: Vector
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The terms of q questions, one behind the other; of each, those of words, then of parts of words, numbered behind all words."""
 
     terms: NDArray[np.int32]
     weights: Floats
-    words: int  # of these terms
+    owners: Rows  # of each term: twice its question, and 1 more for a part of a word
+    bounds: Rows  # 2 q + 1: where each question's words begin, where its parts of words do, and the end
     all_words: int  # of the vocabulary
 
     @property
-    def word(self) -> Vector:
-        """The vector of words."""
-        return Vector(self.terms[: self.words], self.weights[: self.words])
+    def count(self) -> int:
+        """How many questions there are."""
+        return len(self.bounds) // 2
 
-    @property
-    def char(self) -> Vector:
-        """The vector of parts of words."""
-        return Vector(self.terms[self.words :] - np.int32(self.all_words), self.weights[self.words :])
+    def take(self, row: int) -> Question:
+        """Return one of the questions."""
+        word, char, end = self.bounds[2 * row : 2 * row + 3]
+        parts = self.terms[char:end] - np.int32(self.all_words)
+        return Question(Vector(self.terms[word:char], self.weights[word:char]), Vector(parts, self.weights[char:end]))
 
 
 class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -118,15 +130,25 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self._make_index(word, char, pooled)
 
     def read(self, question: str) -> Question:
-        """Return the terms of a question. The same as `vectorize` of both vectorizers, counted and weighed at once."""
-        cleaned, all_words = clean_text(question), len(self.word_.idf_)
-        found = self.word_.find_terms(cleaned), self.char_.find_terms(cleaned) + np.int32(all_words)
-        terms, counts = count_terms(np.concatenate(found))
-        words = int(np.searchsorted(terms, all_words))
-        weights = np.log(counts) + 1
-        word = scale(weights[:words] * self.word_.idf_[terms[:words]])
-        char = scale(weights[words:] * self.char_.idf_[terms[words:] - all_words])
-        return Question(terms, np.concatenate((word, char)), words, all_words)
+        """Return a question as vectors: those of `vectorize` of both vectorizers."""
+        return self.read_all([question]).take(0)
+
+    def read_all(self, questions: Sequence[str]) -> Questions:
+        """Return the terms of a few questions, all counted and weighed at once: several take hardly longer than one."""
+        all_words, size = len(self.word_.idf_), len(self._idf)
+        found = []
+        for row, question in enumerate(questions):
+            cleaned = clean_text(question)
+            found.append(self.word_.find_terms(cleaned) + np.int32(row * size))
+            found.append(self.char_.find_terms(cleaned) + np.int32(row * size + all_words))
+        numbers, counts = count_terms(np.concatenate(found))
+        halves = np.arange(2 * len(questions) + 1)
+        bounds = np.searchsorted(numbers, halves // 2 * size + halves % 2 * all_words)
+        owners = np.repeat(halves[:-1], np.diff(bounds))
+        terms = numbers - (owners // 2 * size).astype(np.int32)
+        weights = (np.log(counts) + 1) * self._idf[terms]
+        lengths = np.maximum(np.sqrt(np.bincount(owners, weights * weights, len(halves) - 1)), _SHORTEST)
+        return Questions(terms, weights / lengths[owners], owners, bounds, all_words)
 
     def describe(self, index: OriginalIndex, question: Question) -> Floats:
         """Return the m x len(FEATURES) features of one question with each of the m originals of `index`."""
@@ -134,7 +156,7 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return np.column_stack((own_word, own_char, index.likelihood.score(question.char)))
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state = {name: value for name, value in super().__getstate__().items() if name != "_idf"}
         if "originals_" in state:
             # As one text: skops keeps some 400 bytes around each of a list.
             state["originals_"] = json.dumps(state["originals_"])
@@ -147,9 +169,10 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
             _check(state)
         super().__setstate__(state)
         if "originals_" in state:
-            self._expect_known_words()
+            self._prepare_reading()
 
-    def _expect_known_words(self) -> None:
+    def _prepare_reading(self) -> None:
+        self._idf = np.concatenate((self.word_.idf_, self.char_.idf_))
         self.char_.expect_words(term for term in self.word_.vocabulary_ if " " not in term)
 
     def _learn(self, pairs: pd.DataFrame, labels: NDArray[Any]) -> "_Training":
@@ -166,7 +189,7 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         cleaned = [clean_text(text) for text in texts]
         different = list(dict.fromkeys(cleaned))
         self.word_, self.char_ = TextVectorizer("word").fit(different), TextVectorizer("char_wb").fit(different)
-        self._expect_known_words()
+        self._prepare_reading()
         char = self.char_.transform(cleaned)
         self.background_ = measure_background(char)
         self.own_word_ = self.word_.transform([cleaned[row] for row in groups.own])

@@ -44,7 +44,9 @@ class Scores:
 
 
 class Matcher(Protocol):
-    """Scores questions against the originals that it was made with."""
+    """Scores questions against the originals that it was made with; `max_batch_size` of them gain from being scored together."""
+
+    max_batch_size: int
 
     def score(self, questions: list[str]) -> list[Scores]:
         """Return the scores of each question."""

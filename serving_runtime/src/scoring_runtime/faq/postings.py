@@ -4,13 +4,15 @@ Where a classifier weighs the features and adds them up, their products with the
 features at once: one sum over the question's terms instead of one for each feature.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scoring_runtime.faq.features import OriginalIndex, Question
+from scoring_runtime.faq.features import OriginalIndex, Questions
 from scoring_runtime.faq.groups import Rows
 
 DENSITY = 16
@@ -26,6 +28,24 @@ class Terms:
     numbers: NDArray[np.int32]
     weights: Floats
     loss: float  # times an original's own: what it loses by the question's length
+
+
+@dataclass(frozen=True)
+class TermLists:
+    """The terms of q questions, one behind the other."""
+
+    numbers: NDArray[np.int32]
+    weights: Floats
+    bounds: Rows  # q + 1
+    losses: Floats  # q
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    def __iter__(self) -> Iterator[Terms]:
+        for row, loss in enumerate(self.losses):
+            own = slice(self.bounds[row], self.bounds[row + 1])
+            yield Terms(self.numbers[own], self.weights[own], float(loss))
 
 
 @dataclass(frozen=True)
@@ -54,10 +74,14 @@ class Postings:
     matrix: sparse.csr_array  # terms x m
     losses: Floats  # m
 
-    def add_up(self, terms: Terms) -> Floats:
-        """Return the sums of all m originals."""
-        sums: Floats = self.gain(terms) + self.losses * terms.loss
+    def add_up(self, lists: TermLists) -> Floats:
+        """Return the sums of all m originals for each of q questions (q x m)."""
+        sums: Floats = self.gain_all(lists) + np.outer(lists.losses, self.losses)
         return sums
+
+    def gain_all(self, lists: TermLists) -> Floats:
+        """Return what each question's terms add to each original (q x m), without what it loses."""
+        return np.array([self.gain(terms) for terms in lists])
 
     def gain(self, terms: Terms) -> Floats:
         """Return what the terms add to each original (m), without what it loses."""
@@ -70,7 +94,8 @@ class Postings:
         frequent = np.flatnonzero(counts * DENSITY > self.matrix.shape[1])
         places = np.full(len(counts), len(frequent), dtype=np.int64)
         places[frequent] = np.arange(len(frequent))
-        return DensePostings(self.matrix, self.losses, places, self.matrix[frequent].toarray())
+        none = np.zeros((1, self.matrix.shape[1]))
+        return DensePostings(self.matrix, self.losses, places, np.concatenate((self.matrix[frequent].toarray(), none)))
 
 
 @dataclass(frozen=True)
@@ -78,30 +103,40 @@ class DensePostings(Postings):
     """Postings whose frequent terms have a row each of a dense table. scipy's product checks its arguments for longer than
     it adds up a few hundred numbers; NumPy's alone does not."""
 
-    places: Rows  # terms: the row of a term in the table; behind the last for all others
-    table: Floats  # frequent terms x m
+    places: Rows  # terms: the row of a term in the table; the last for all others
+    table: Floats  # frequent terms and a row of zeros x m
 
-    def gain(self, terms: Terms) -> Floats:
-        """Return what the terms add to each original (m), without what it loses."""
-        places = self.places[terms.numbers]
-        frequent = places < len(self.table)
-        gained: Floats = terms.weights[frequent] @ self.table[places[frequent]]
-        rare = ~frequent
-        return gained + self._add_rare(terms.numbers[rare], terms.weights[rare])
+    def gain_all(self, lists: TermLists) -> Floats:
+        """Return what each question's terms add to each original (q x m), without what it loses."""
+        places = self.places[lists.numbers]
+        rare = places == len(self.table) - 1
+        owners = np.repeat(np.arange(len(lists)), np.diff(lists.bounds))[rare]
+        gained = self._add_rare(lists.numbers[rare], lists.weights[rare], owners, len(lists))
+        # Leaving out the rare ones would take as long as adding zeros.
+        for row, (start, end) in enumerate(pairwise(lists.bounds.tolist())):
+            gained[row] += lists.weights[start:end] @ self.table[places[start:end]]
+        return gained
 
-    def _add_rare(self, numbers: NDArray[np.int32], weights: Floats) -> Floats:
-        bounds = self.matrix.indptr
+    def _add_rare(self, numbers: NDArray[np.int32], weights: Floats, owners: Rows, count: int) -> Floats:
+        originals, bounds = len(self.losses), self.matrix.indptr
         starts, counts = bounds[numbers], bounds[numbers + 1] - bounds[numbers]
         ends = np.cumsum(counts)
         entries = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + counts, counts)
+        places = np.repeat(owners * originals, counts) + self.matrix.indices[entries]
         added = self.matrix.data[entries] * np.repeat(weights, counts)
-        # Of no entries, bincount counts in whole numbers.
-        return np.bincount(self.matrix.indices[entries], added, len(self.losses)).astype(np.float64, copy=False)
+        return _add_by(places, added, count * originals).reshape(count, originals)
 
 
-def list_terms(question: Question) -> Terms:
-    """Return the terms of a question."""
-    return Terms(question.terms, question.weights, float(question.weights[question.words :].sum()))
+def list_terms(questions: Questions) -> TermLists:
+    """Return the terms of questions."""
+    sums = _add_by(questions.owners, questions.weights, 2 * questions.count)
+    return TermLists(questions.terms, questions.weights, questions.bounds[::2], sums[1::2])
+
+
+def _add_by(places: Rows, values: Floats, count: int) -> Floats:
+    """Return the sum of the values of each place."""
+    # Of no values, bincount counts in whole numbers.
+    return np.bincount(places, values, count).astype(np.float64, copy=False)
 
 
 def weigh_terms(index: OriginalIndex, weights: Floats) -> Gains:

@@ -109,7 +109,8 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
     def vectorize(self, cleaned: str) -> Vector:
         """Return the vector of one text that `clean_text` has cleaned."""
         terms, counts = count_terms(self.find_terms(cleaned))
-        return Vector(terms, scale((np.log(counts) + 1) * self.idf_[terms]))
+        weights = (np.log(counts) + 1) * self.idf_[terms]
+        return Vector(terms, weights / (math.sqrt(weights @ weights) or 1.0))
 
     def find_terms(self, cleaned: str) -> NDArray[np.int32]:
         """Return the number of each known term in a cleaned text, in its order."""
@@ -160,11 +161,6 @@ class _Parts(dict[str, bytes]):
 def _look_up(vocabulary: Mapping[str, int], terms: Iterable[str]) -> bytes:
     """Return the numbers of the known ones among the terms, 32 bits each."""
     return array("i", [number for number in map(vocabulary.get, terms) if number is not None]).tobytes()
-
-
-def scale(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights at length 1; none, or zeros alone, stay as they are."""
-    return weights / (math.sqrt(weights @ weights) or 1.0)
 
 
 def count_terms(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

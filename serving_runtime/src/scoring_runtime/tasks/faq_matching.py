@@ -31,7 +31,6 @@ EXACT_ORIGINALS = 20_000
 """Up to so many originals, each gets its exact score unless the manifest says otherwise."""
 CANDIDATES = 200
 """Beyond, so many are found first. The sample's README tells how often the best of all is among them."""
-ENCODED_TOGETHER = 8
 
 Questions = tuple[str, ...]
 Matches = list[list[Match]]  # of each question of a request, best first
@@ -87,6 +86,7 @@ class FaqMatching:
     file_types: tuple[str, ...] = ()
     trusted_types = TRUSTED_TYPES
     classes: int | None = None
+    max_batch_size = 1
 
     def __init__(self, manifest: Manifest, folder: Path, _limits: TaskLimits) -> None:
         self._parameters = read_parameters(manifest, FaqParameters)
@@ -95,8 +95,6 @@ class FaqMatching:
         self._top = min(self._parameters.top, len(self._originals))
         self._example = manifest.example or EXAMPLE
         self._matcher: Matcher | None = None
-        # Questions that are encoded together read the encoder's weights together. Words gain nothing from company.
-        self.max_batch_size = ENCODED_TOGETHER if self._parameters.embeddings else 1
 
     @property
     def signature(self) -> Signature:
@@ -110,6 +108,7 @@ class FaqMatching:
         files = self._parameters.embeddings
         try:
             self._matcher = self._match_meanings(scorer, files) if files else self._match_words(scorer)
+            self.max_batch_size = self._matcher.max_batch_size
         except ModuleNotFoundError as error:
             raise explain_missing_package(error, "onnx" if files else "sklearn") from error
         except (ValueError, TypeError, KeyError, AttributeError, OSError, BadZipFile, RequestError) as error:
