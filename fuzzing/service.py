@@ -1,7 +1,9 @@
 """A runtime's HTTP interface in this process, with models that take any tensor and any text, for the fuzzer to speak to."""
 
+import atexit
 import io
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,6 +34,7 @@ TYPES = ("application/json", "application/octet-stream", "multipart/form-data; b
 @cache
 def _open_app(class_name: str) -> WSGIApplication:
     folder = Path(tempfile.mkdtemp(prefix="fuzzing-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     examples: dict[str, Any] = {"Upper": {"input": ["a"]}, "Columns": {"input": [{"city": "Bern", "age": 1}]}}
     fields = {"example": examples[class_name]} if class_name in examples else {}
     uri = write_artifact(folder / "model", class_name, **fields).as_uri()
