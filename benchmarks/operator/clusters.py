@@ -1,5 +1,6 @@
 """A fresh cluster for each measurement: a real control plane by `local_cluster`, and nodes that KWOK plays. Above `api_server`."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "benchmark"
 PODS_PER_NODE = 200
 SPARE_NODES = 2
+SETTLING_SECONDS = 40.0
+"""A cluster is left alone for so long before it is measured: the API server prepares the schemas of new kinds, and the garbage
+collector looks for such kinds every 30 s. Both would count for those who bring kinds, and in no cluster that is older."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ async def open_cluster(name: str, pods: int) -> AsyncIterator[FreshCluster]:
             yield FreshCluster(api, cluster, pids)
     finally:
         _run_local_cluster("down", "--name", name)
+
+
+async def let_settle() -> None:
+    """Wait until a cluster has got used to what was installed into it."""
+    await asyncio.sleep(SETTLING_SECONDS)
 
 
 async def _fill(api: ApiServer, nodes: int) -> None:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from benchmarks.operator.api_server import DEPLOYMENTS
-from benchmarks.operator.clusters import NAMESPACE, open_cluster
+from benchmarks.operator.clusters import NAMESPACE, let_settle, open_cluster
 from benchmarks.operator.counting import Counters, count_by_verb, count_cpu_by_model
 from benchmarks.operator.load import create_children, name_models
 from benchmarks.operator.observations import CHILDREN, Observer
@@ -17,6 +17,7 @@ async def measure_floor(cluster_name: str, count: int) -> dict[str, Any]:
         Observer(cluster.api, NAMESPACE) as observer,
     ):
         names = name_models(count)
+        await let_settle()
         before = await Counters.read(cluster.api, cluster.pids)
         started = time.perf_counter()
         await create_children(cluster.api, names)

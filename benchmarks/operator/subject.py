@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.operator.api_server import AUTOSCALERS, DEPLOYMENTS, Manifest, find_path
-from benchmarks.operator.clusters import NAMESPACE, FreshCluster, open_cluster
+from benchmarks.operator.clusters import NAMESPACE, FreshCluster, let_settle, open_cluster
 from benchmarks.operator.contenders import EDITED, Contender
 from benchmarks.operator.counting import Counters, count_own
 from benchmarks.operator.load import create_models
@@ -155,6 +155,7 @@ async def open_subject(contender: Contender, cluster_name: str, pods: int, log: 
     """Yield a fresh cluster with the operator running; both are gone afterwards."""
     async with open_cluster(cluster_name, pods) as cluster:
         await contender.install(cluster)
+        await let_settle()
         operator = contender.build_operator(cluster, log)
         async with Observer(cluster.api, NAMESPACE, contender.models, contender.suffix) as observer:
             try:
