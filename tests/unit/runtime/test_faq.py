@@ -28,6 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from scoring_runtime.faq import TRUSTED_TYPES, Original, clean_text
 from scoring_runtime.faq.features import FEATURES, PairFeatures
 from scoring_runtime.faq.matching import SCORED_TOGETHER, FaqMatcher
+from scoring_runtime.faq.postings import weigh_terms
 from scoring_runtime.faq.selection import ColumnSelector
 from scoring_runtime.faq.text import WORD_PATTERN
 from scoring_runtime.faq.vectors import TextVectorizer
@@ -331,6 +332,14 @@ def test_questions_are_read_as_their_vectorizers_read_each() -> None:
             expected = vectorizer.vectorize(clean_text(text))
             np.testing.assert_array_equal(found.terms, expected.terms)
             np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-15)
+
+
+def test_places_of_terms_take_32_bits_also_with_originals_that_were_not_learned_from() -> None:
+    features = fitted("own")[0]
+    index = features.index([*TEXTS, "how do I sort a list"])
+    gains = weigh_terms(index, np.ones(len(FEATURES))).matrix
+    for matrix in (index.word.rows, index.char.rows, index.likelihood.gains.rows, gains):
+        assert matrix.indices.dtype == matrix.indptr.dtype == np.int32
 
 
 def test_likelihood_is_the_smoothed_language_model_s() -> None:

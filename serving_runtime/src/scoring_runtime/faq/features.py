@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from scoring_runtime.faq.groups import Groups, Rows
 from scoring_runtime.faq.likelihood import Likelihood, learn_likelihood, measure_background, pool_vectors
 from scoring_runtime.faq.text import clean_text
-from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable, count_terms
+from scoring_runtime.faq.vectors import TextVectorizer, Vector, VectorTable, count_terms, narrow
 
 FEATURES = ("own_word", "own_char", "likelihood")
 """Names of the columns, in order: `own` compares with the original's text, words or parts of words; `likelihood` with all.
@@ -123,8 +123,8 @@ class PairFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         if unseen:
             cleaned = [clean_text(text) for text in unseen]
             own = self.char_.transform(cleaned)
-            word = sparse.vstack((word, self.word_.transform(cleaned)), format="csr")
-            char, pooled = (sparse.vstack((known, own), format="csr") for known in (char, pooled))
+            word = narrow(sparse.vstack((word, self.word_.transform(cleaned)), format="csr"))
+            char, pooled = (narrow(sparse.vstack((known, own), format="csr")) for known in (char, pooled))
         if not np.array_equal(chosen, np.arange(word.shape[0])):
             word, char, pooled = word[chosen], char[chosen], pooled[chosen]
         return self._make_index(word, char, pooled)

@@ -102,9 +102,7 @@ class TextVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
         bounds = np.concatenate(([0], np.cumsum([len(vector.terms) for vector in vectors], dtype=np.int64)))
         terms = np.concatenate([np.zeros(0, np.int32), *(vector.terms for vector in vectors)], dtype=np.int32)
         weights = np.concatenate([np.zeros(0, np.float32), *(vector.weights for vector in vectors)], dtype=np.float32)
-        found = sparse.csr_array((weights, terms, bounds), shape=(len(vectors), len(self.idf_)))
-        found.sort_indices()
-        return found
+        return narrow(sparse.csr_array((weights, terms, bounds), shape=(len(vectors), len(self.idf_))))
 
     def vectorize(self, cleaned: str) -> Vector:
         """Return the vector of one text that `clean_text` has cleaned."""
@@ -161,6 +159,13 @@ class _Parts(dict[str, bytes]):
 def _look_up(vocabulary: Mapping[str, int], terms: Iterable[str]) -> bytes:
     """Return the numbers of the known ones among the terms, 32 bits each."""
     return array("i", [number for number in map(vocabulary.get, terms) if number is not None]).tobytes()
+
+
+def narrow(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Return a matrix with the places of its entries in 32 bits, where scipy has widened them without need: half as much to keep and to read."""
+    if matrix.nnz <= np.iinfo(np.int32).max:
+        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return matrix
 
 
 def count_terms(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
