@@ -18,7 +18,7 @@ PODS_PER_NODE = 200
 SPARE_NODES = 2
 SETTLING_SECONDS = 40.0
 """A cluster is left alone for so long before it is measured: the API server prepares the schemas of new kinds, and the garbage
-collector looks for such kinds every 30 s. Both would count for those who bring kinds, and in no cluster that is older."""
+collector looks for such kinds every 30 s. Both belong to a new cluster, and to those alone who bring kinds."""
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,10 @@ def _look_up(vocabulary: Mapping[str, int], terms: Iterable[str]) -> bytes:
 
 
 def narrow(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Return a matrix with the places of its entries in 32 bits, where scipy has widened them without need: half as much to keep and to read."""
+    """Keep the places of a matrix's entries in 32 bits, where scipy has widened them without need; return the same matrix."""
     if matrix.nnz <= np.iinfo(np.int32).max:
-        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+        matrix.indices = matrix.indices.astype(np.int32, copy=False)
+        matrix.indptr = matrix.indptr.astype(np.int32, copy=False)
     return matrix
 
 
