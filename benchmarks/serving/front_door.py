@@ -102,11 +102,14 @@ def _list_doors(keys: Path) -> dict[str, Mapping[str, str]]:
 
 
 def _write_keys(folder: Path) -> str:
-    """Write many keys, and return one of them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write many keys as the kubelet mounts a Secret, behind a link that tells of every change, and return one of them."""
+    files = folder / "..generation"
+    files.mkdir(parents=True, exist_ok=True)
+    (folder / "..data").symlink_to(files.name)
     keys = [make_key() for _ in range(NUMBER_OF_KEYS)]
     for number, key in enumerate(keys):
-        (folder / f"client-{number}").write_text(hash_key(key))
+        (files / f"client-{number}").write_text(hash_key(key))
+        (folder / f"client-{number}").symlink_to(f"..data/client-{number}")
     return keys[-1]
 
 
