@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from app_visitors import PASSWORD, Mounted
+from free_ports import find_free_port
 from local_clusters import ROOT
-from runtime_processes import find_free_port, is_listening
+from runtime_processes import is_listening
 from samples.client.users import hash_password
 from waiting import wait_for
 

@@ -22,8 +22,8 @@ import obstore
 from obstore.store import AzureStore, S3Store
 
 from artifact_servers import make_certificate
+from free_ports import find_free_port
 from local_clusters import ROOT, run_local_cluster
-from runtime_processes import find_free_port
 from waiting import wait_for
 
 BUCKET = "models"

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from free_ports import find_free_port
 from kubectl import Kubectl
 from scoring_operator.kinds import CHILDREN, HARDWARE_CLASS, SCORING_MODEL
 from waiting import wait_for
@@ -127,14 +127,6 @@ class OperatorProcess:
             raise RuntimeError("the operator is not running")
         self._process.send_signal(number)
         return self._process
-
-
-def find_free_port() -> int:
-    """Return a TCP port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def count_requests(kubectl: Kubectl) -> Counter[tuple[str, str, str]]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
+from free_ports import find_free_port
 from local_clusters import ROOT, run_local_cluster
-from operator_processes import find_free_port
 from runtime_processes import Runtime
 from waiting import wait_for
 

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from free_ports import find_free_port
 from local_cluster.builder import buildah
 from local_cluster.certificates import ensure_server_certificate
 from local_cluster.state import Cluster
 from local_clusters import run_local_cluster
-from runtime_processes import find_free_port
 from waiting import wait_for
 
 USER = "team"

@@ -11,6 +11,8 @@ from time import monotonic
 
 import httpx
 
+from free_ports import find_free_port
+
 
 class Runtime:
     """One runtime process and a client for it."""
@@ -66,14 +68,6 @@ class Runtime:
             self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-
-def find_free_port() -> int:
-    """Return a port that nobody uses now at any address, as the runtime listens at all of them."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def is_listening(port: int) -> bool:

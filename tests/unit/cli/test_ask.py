@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from command_line import Outcome, run_scoring
+from free_ports import find_free_port
 from local_clusters import ROOT
-from runtime_processes import Runtime, find_free_port
+from runtime_processes import Runtime
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
 ROWS = '{"input": [[1.0, 2, 3, 4.5]]}'

@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from operator_processes import find_free_port
+from free_ports import find_free_port
 from scoring_operator.api_requests import build_meter, name_resource, name_verb
 from scoring_operator.clock import ClusterClock
 from scoring_operator.cluster import Cluster

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from free_ports import find_free_port
 from local_clusters import ROOT
-from runtime_processes import Runtime, find_free_port
+from runtime_processes import Runtime
 
 TALKATIVE = ROOT / "tests" / "security" / "talkative"
 """A model that tells all it knows."""

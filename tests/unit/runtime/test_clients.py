@@ -14,8 +14,9 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
+from free_ports import find_free_port
 from local_clusters import ROOT
-from runtime_processes import Runtime, find_free_port
+from runtime_processes import Runtime
 from tensor_models import DATATYPES, TABLE_EXAMPLE, write_artifact
 
 SUPPORT = ROOT / "tests" / "support"

@@ -20,7 +20,8 @@ import httpx
 import joblib
 import pytest
 
-from runtime_processes import Runtime, find_free_port, is_listening
+from free_ports import find_free_port
+from runtime_processes import Runtime, is_listening
 from scoring_runtime.digests import compute_digest
 from scoring_runtime.protocols import MAX_DISCARDED_BYTES
 

@@ -13,9 +13,10 @@ import grpc
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from free_ports import find_free_port
 from local_clusters import ROOT
 from otlp_receivers import OtlpReceiver, read_attributes
-from runtime_processes import Runtime, find_free_port
+from runtime_processes import Runtime
 from scoring_runtime.digests import compute_digest
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.worker import wants_traces
