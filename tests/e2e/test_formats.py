@@ -4,7 +4,8 @@ Those whose images hold gigabytes are served by `make formats` only.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import monotonic
 
 import httpx
 import pytest
@@ -57,11 +58,16 @@ def custom_image(images: dict[str, str]) -> str:
     return references[tag]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def name(
-    sample: PackagedSample, models: ScoringModels, cluster: Cluster, images: dict[str, str], custom_image: str
+    sample: PackagedSample,
+    models: ScoringModels,
+    cluster: Cluster,
+    images: dict[str, str],
+    custom_image: str,
+    record_property: Callable[[str, object], None],
 ) -> Iterator[str]:
-    """Put the artifact on the volume, apply its ScoringModel and wait until it is ready; yield its name."""
+    """Put the artifact on the volume, apply its ScoringModel and wait until it is ready; yield its name, and tell how long that took."""
     namespace, body = models.kubectl.namespace, sample.body
     open_volume(cluster, namespace, images["runtime-sklearn"])
     copy_artifact(cluster, namespace, sample.archive, sample.path_on_claim)
@@ -70,8 +76,10 @@ def name(
         body["spec"]["runtime"]["image"] = custom_image
     body["metadata"]["namespace"] = namespace
     name = body["metadata"]["name"]
+    applied = monotonic()
     models.kubectl.apply(body)
     models.wait_until_ready(name, timeout_seconds=300)
+    record_property("seconds from apply to Ready", f"{monotonic() - applied:.1f}")
     yield name
     models.kubectl("delete", "scoringmodel", name)
 
