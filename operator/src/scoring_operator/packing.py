@@ -1,13 +1,15 @@
-"""How the store keeps objects: cut down to what is read, as compressed JSON. As Python's dictionaries they take ten times as much memory."""
+"""How the store keeps objects: cut down to what is read, as compressed JSON. As Python's dictionaries they take ten times as much memory.
 
-import zlib
+By zlib-ng: the standard library's zlib takes four times as long for the same size, which was a tenth of the operator's processor time.
+"""
 
 import orjson
+from zlib_ng import zlib_ng
 
 from scoring_operator.api import UNSEEN_GENERATION, Manifest
 from scoring_operator.kinds import GATEWAY, HARDWARE_CLASS, MANAGER, MODEL_LABEL, NODE, POD, ROUTES, SCORING_MODEL, Kind
 
-COMPRESSION_LEVEL = 1
+COMPRESSION_LEVEL = 2
 
 CONDITION_FIELDS = ("type", "status", "lastTransitionTime")
 OWN_CONTAINER_FIELDS = ("name", "image", "resources")
@@ -37,12 +39,12 @@ def pack(kind: Kind, body: Manifest) -> bytes:
         kept = reduce_gateway(body)
     elif kind in {SCORING_MODEL, HARDWARE_CLASS} and not is_readable(body.get("status")):
         kept.pop("status", None)
-    return zlib.compress(orjson.dumps(kept), COMPRESSION_LEVEL)
+    return zlib_ng.compress(orjson.dumps(kept), COMPRESSION_LEVEL)
 
 
 def unpack(packed: bytes) -> Manifest:
     """Return a kept object."""
-    body: Manifest = orjson.loads(zlib.decompress(packed))
+    body: Manifest = orjson.loads(zlib_ng.decompress(packed))
     return body
 
 
