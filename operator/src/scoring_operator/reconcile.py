@@ -226,6 +226,13 @@ class Reconciler:
             logger.warning("Event not recorded: %s", error)
 
 
+def is_up_to_date(store: Store, key: Key) -> bool:
+    """Tell whether a model's newest generation has been seen to, and its Deployment is there: a round will most likely write nothing."""
+    body = store.get(SCORING_MODEL, key.namespace, key.name) or {}
+    is_seen = bool(body) and body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
+    return is_seen and store.has(DEPLOYMENT, key.namespace, key.name)
+
+
 def describe_failure(error: ClusterError) -> ModelProblem:
     """Return the problem of a model whose children the API server does not accept now."""
     if isinstance(error, Rejected):

@@ -33,7 +33,7 @@ from scoring_operator.kinds import (
 )
 from scoring_operator.leadership import Election
 from scoring_operator.metrics import Metrics
-from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler
+from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler, is_up_to_date
 from scoring_operator.settings import Settings
 from scoring_operator.status import has_settled
 from scoring_operator.store import Store, find_address
@@ -201,7 +201,8 @@ class Work:
             self._queue.add(key, stretch(delay_seconds, backlog))
 
     def _add_all(self) -> None:
-        for key in self._store.select_keys(SCORING_MODEL):
+        """Have all models reconciled: first those that wait for something."""
+        for key in sorted(self._store.select_keys(SCORING_MODEL), key=lambda key: is_up_to_date(self._store, key)):
             self._add(key)
 
     async def _process(self, key: Key) -> None:

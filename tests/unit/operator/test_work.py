@@ -13,7 +13,18 @@ from scoring_operator.api import Manifest
 from scoring_operator.cluster import Cluster
 from scoring_operator.connection import Access
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import CRD, GATEWAY, HTTP_ROUTE, INGRESS, SCALED_OBJECT, SCORING_MODEL, Key, Kind, Scope
+from scoring_operator.kinds import (
+    CRD,
+    DEPLOYMENT,
+    GATEWAY,
+    HTTP_ROUTE,
+    INGRESS,
+    SCALED_OBJECT,
+    SCORING_MODEL,
+    Key,
+    Kind,
+    Scope,
+)
 from scoring_operator.leadership import Election
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
@@ -181,6 +192,29 @@ def test_new_leader_waits_with_its_work_until_it_has_listed_everything(
             assert reconciled == [Key("team", "faq")]
 
     run_in_virtual_time(main())
+
+
+def test_models_that_wait_for_something_are_seen_to_before_those_that_do_not(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    """After a start with thousands of models, the one that was edited meanwhile must not wait for all the others."""
+
+    def build(name: str, seen: int | None = 1) -> Manifest:
+        body = build_body(5)
+        status = {} if seen is None else {"status": {"observedGeneration": seen}}
+        return {**body, **status, "metadata": {**body["metadata"], "name": name, "uid": name}}
+
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False, "workers": 1})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, _):
+            for body in (build("fine"), build("edited", 0), build("new", None), build("robbed"), build("fine-too")):
+                process.observe(SCORING_MODEL, body, is_deleted=False)
+            for name in ("edited", "fine", "fine-too"):
+                process.observe(DEPLOYMENT, build(name), is_deleted=False)
+            await asyncio.sleep(1.0)
+
+    run_in_virtual_time(main())
+    assert [key.name for key in reconciled] == ["edited", "new", "robbed", "fine", "fine-too"]
 
 
 def test_optional_kind_counts_once_it_can_be_watched(monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]) -> None:
