@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
+from scoring_operator.causes import SETTLE_SECONDS
 from scoring_operator.children import NAME_TAKEN, Children, Rendered
 from scoring_operator.cluster import Cluster
 from scoring_operator.diagnosis import read_hash
@@ -41,9 +42,6 @@ APPLY_FAILED = "ApplyFailed"
 KIND_MISSING = "KindMissing"
 KEDA_AUTOSCALER_PREFIX = "keda-hpa-"
 """How KEDA names the HorizontalPodAutoscaler that it makes of a ScaledObject."""
-
-SETTLE_SECONDS = 0.5
-"""Changes come in bursts; this much later, one round serves them all."""
 
 NAME_TAKEN_SECONDS = 10.0
 COUNT_SECONDS = 1.0

@@ -38,6 +38,7 @@ class Watches:
         self._scope = scope
         self._observe = observe
         self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._listed: dict[Place, float] = {}
 
     async def start(self, kinds: Iterable[Kind]) -> None:
         """List the kinds that are not watched yet, and follow them in the background; raises ClusterError when one cannot be listed."""
@@ -60,13 +61,16 @@ class Watches:
         """Tell whether a watch has ended, which none should."""
         return any(task.done() for task in self._tasks.values())
 
-    async def list(self, kind: Kind) -> None:
-        """Tell of all objects of a kind, and of those that are gone without having been seen to go."""
+    async def list(self, kind: Kind, fresh_seconds: float = 0.0) -> None:
+        """Tell of all objects of a kind, and of those that are gone without having been seen to go; not where that was done so recently."""
         for namespace in self._scope.find_namespaces(kind):
-            await self._list(kind, namespace)
+            age_seconds = read_seconds() - self._listed.get((kind, namespace), -float("inf"))
+            if age_seconds >= fresh_seconds:
+                await self._list(kind, namespace)
 
     async def _list(self, kind: Kind, namespace: str | None) -> str:
         """List a kind in one place; return the version of the list."""
+        began = read_seconds()
         listed: set[Address] = set()
         version = ""
         async for bodies, version in self._cluster.list(kind, namespace):  # noqa: B007 (the last one counts)
@@ -75,6 +79,7 @@ class Watches:
                 self._observe(kind, body, False)
         for body in self._store.find_unlisted(kind, namespace, listed, version):
             self._observe(kind, body, True)
+        self._listed[kind, namespace] = began
         return version
 
     async def _follow(self, kind: Kind, namespace: str | None, version: str) -> None:
@@ -103,6 +108,11 @@ class Watches:
         except ClusterError as error:
             logger.warning("Watching %s failed: %s", kind.plural, error)
         return version
+
+
+def read_seconds() -> float:
+    """Return the time of the running event loop, which only grows."""
+    return asyncio.get_running_loop().time()
 
 
 def find_wait_seconds(failures: int) -> float:

@@ -9,6 +9,7 @@ import aiohttp
 from scoring_operator.advice import Adviser
 from scoring_operator.api import Manifest
 from scoring_operator.api_requests import build_meter
+from scoring_operator.causes import COMPARED, WISHES, find_delay_seconds, has_changed, has_new_wishes, stretch
 from scoring_operator.census import Census
 from scoring_operator.clock import ClusterClock
 from scoring_operator.cluster import Cluster, build_fence
@@ -18,13 +19,11 @@ from scoring_operator.exposure import find_claiming_models
 from scoring_operator.kinds import (
     CRD,
     CRD_KINDS,
-    DEPLOYMENT,
     HARDWARE_CLASS,
     NODE,
     OPTIONAL,
     POD,
     ROUTERS,
-    ROUTES,
     SCORING_MODEL,
     Key,
     Kind,
@@ -33,28 +32,21 @@ from scoring_operator.kinds import (
 )
 from scoring_operator.leadership import Election
 from scoring_operator.metrics import Metrics
-from scoring_operator.reconcile import SETTLE_SECONDS, Reconciler, is_up_to_date
+from scoring_operator.reconcile import Reconciler, is_up_to_date
 from scoring_operator.settings import Settings
-from scoring_operator.status import has_settled
 from scoring_operator.store import Store, find_address
 from scoring_operator.watches import Watches
 from scoring_operator.work_queue import WorkQueue
 
 LIST_RETRY_SECONDS = 1.0
+FRESH_SECONDS = 30.0
+"""What was listed so recently is not listed again when the work starts: no watch has missed anything since."""
+
 DISCOVERY_PAUSE_SECONDS = 2.0
 """A kind is served a moment after its CRD is there; it is looked for once more."""
 
-LONGEST_SETTLE_SECONDS = 3.0
-"""A burst of changes is looked at after so long at most, however many models wait."""
-
 ADVISED = {HARDWARE_CLASS, NODE, POD, SCORING_MODEL}
 """Kinds that the advice about capacity depends on."""
-
-WISHES = {HARDWARE_CLASS, SCORING_MODEL}
-"""Kinds that say what is wished; of these, a change of the status alone is no cause."""
-
-COMPARED = {*WISHES, *ROUTERS, *ROUTES}
-"""Kinds of which it matters what there was before."""
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +206,7 @@ class Work:
             self._add(key, again_seconds)
 
     async def _lead(self) -> None:
-        """Do the leader's work until cancelled: list everything, since a deletion may have been missed, reconcile every model, and go on.
+        """Do the leader's work until cancelled: list what may have been missed, reconcile every model, and go on.
 
         All that the work remembers beside the store is made anew, so that nothing of an earlier term is left.
         """
@@ -240,7 +232,7 @@ class Work:
         is_listed = False
         while True:
             try:
-                await self._list_all()
+                await self._list_all(fresh_seconds=0.0 if is_listed else FRESH_SECONDS)
             except ClusterError as error:
                 logger.warning("Listing failed: %s", error)
             else:
@@ -250,13 +242,13 @@ class Work:
                 is_listed = True
             await asyncio.sleep(self._settings.resync_seconds if is_listed else LIST_RETRY_SECONDS)
 
-    async def _list_all(self) -> None:
+    async def _list_all(self, fresh_seconds: float) -> None:
         if self._watches is None:
             return
         await self.discover()
         for kind in self._scope.kinds:
             if self._store.is_served(kind):
-                await self._watches.list(kind)
+                await self._watches.list(kind, fresh_seconds)
         self._add_all()
         if self._adviser is not None:
             self._adviser.mark()
@@ -269,32 +261,3 @@ async def log_end(run: Callable[[], Awaitable[None]]) -> None:
     except Exception:
         logger.exception("What is to run for ever has ended")
         raise
-
-
-def has_new_wishes(body: Manifest, known: Manifest | None) -> bool:
-    """Tell whether a model or class is new, wishes something else than before, or is to be deleted: a change of its status is no cause."""
-    if known is None:
-        return True
-    return any(
-        body["metadata"].get(name) != known["metadata"].get(name) for name in ("uid", "generation", "deletionTimestamp")
-    )
-
-
-def has_changed(known: Manifest | None, body: Manifest | None) -> bool:
-    """Tell whether anything of what the store keeps of an object is news, but its version."""
-    kept = [
-        {**one, "metadata": {**one["metadata"], "resourceVersion": None, "managedFields": None}}
-        for one in (known, body)
-        if one is not None
-    ]
-    return len(kept) == 1 or kept[0] != kept[-1]
-
-
-def stretch(delay_seconds: float, backlog: float) -> float:
-    """Return a delay, longer the more models wait for each worker: what new ones need comes before another look at those that have it."""
-    return max(delay_seconds, min(delay_seconds * (1 + backlog), LONGEST_SETTLE_SECONDS))
-
-
-def find_delay_seconds(kind: Kind, body: Manifest, is_deleted: bool) -> float:
-    """Return how long a change of a model's child or pod may wait for others: not at all when it decides whether the model is ready."""
-    return 0.0 if is_deleted or (kind is DEPLOYMENT and has_settled(body)) else SETTLE_SECONDS

@@ -5,9 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from scoring_operator.api import Manifest
+from scoring_operator.causes import (
+    LONGEST_SETTLE_SECONDS,
+    SETTLE_SECONDS,
+    find_delay_seconds,
+    has_new_wishes,
+    stretch,
+)
 from scoring_operator.kinds import DEPLOYMENT, POD, SERVICE
-from scoring_operator.reconcile import SETTLE_SECONDS
-from scoring_operator.work import LONGEST_SETTLE_SECONDS, find_delay_seconds, has_new_wishes, stretch
 
 Build = Callable[..., Manifest]
 

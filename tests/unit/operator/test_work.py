@@ -28,7 +28,7 @@ from scoring_operator.kinds import (
 from scoring_operator.leadership import Election
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
-from scoring_operator.work import Work
+from scoring_operator.work import FRESH_SECONDS, Work
 from virtual_time import run_in_virtual_time
 
 SETTINGS = Settings(runtime_images={}, namespace="scoring-system", resync_seconds=3600.0)
@@ -177,19 +177,38 @@ def test_leader_that_is_robbed_does_not_reconcile_until_it_leads_again(
     run_in_virtual_time(main())
 
 
-def test_new_leader_waits_with_its_work_until_it_has_listed_everything(
+def test_new_leader_waits_with_its_work_until_it_has_listed_what_it_listed_long_ago(
     monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
 ) -> None:
     async def main() -> None:
-        settings = SETTINGS.model_copy(update={"leader_election": False})
-        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+        server = LeaseServer()
+        async with (
+            start_work(monkeypatch, server) as (first, _),
+            start_work(monkeypatch, server) as (second, cluster),
+        ):
+            second.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(FRESH_SECONDS)
             cluster.failure = ClusterError("connection refused")
-            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await first.stop()
             await asyncio.sleep(5.0)
-            assert reconciled == []
+            assert (second.is_leading(), reconciled) == (True, [])
             cluster.failure = None
             await asyncio.sleep(2.0)
-            assert reconciled == [Key("team", "faq")]
+            assert (cluster.lists, reconciled) == (2, [Key("team", "faq")])
+
+    run_in_virtual_time(main())
+
+
+def test_start_lists_everything_once(monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]) -> None:
+    """With thousands of models a list takes seconds, and the watches that have just begun have missed nothing."""
+
+    async def main() -> None:
+        async with start_work(monkeypatch, LeaseServer()) as (process, cluster):
+            process.observe(SCORING_MODEL, build_body(5), is_deleted=False)
+            await asyncio.sleep(1.0)
+            assert (cluster.lists, reconciled) == (1, [Key("team", "faq")])
+            await asyncio.sleep(SETTINGS.resync_seconds)
+            assert cluster.lists == 2
 
     run_in_virtual_time(main())
 
