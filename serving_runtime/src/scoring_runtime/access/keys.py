@@ -177,7 +177,7 @@ def _read_folder(folder: Path) -> KeySet:
 
 def read_files(folder: Path) -> dict[str, str]:
     """Return the texts of a folder's files by their names. Raises OSError."""
-    return {file.name: _read_file(file.path) for file in _list_files(folder)}
+    return {file.name: _read_file(Path(file)) for file in _list_files(folder)}
 
 
 def _list_files(folder: Path) -> list[os.DirEntry[str]]:
@@ -186,7 +186,7 @@ def _list_files(folder: Path) -> list[os.DirEntry[str]]:
         return [entry for entry in entries if not entry.name.startswith("..") and entry.is_file()]
 
 
-def _read_file(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123  # the path of an entry of a listing
+def _read_file(path: Path) -> str:
+    with path.open("rb") as file:
         # What is no text is no entry: the name is left out.
         return file.read(MAX_FILE_BYTES).decode(errors="replace")
