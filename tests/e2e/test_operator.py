@@ -70,7 +70,7 @@ def test_other_pod_takes_over_from_a_leader_that_was_killed(models: ScoringModel
         operator("delete", "pod", leader, "--grace-period=0", "--force")
         edit_and_wait(models, faq)
         wait_for_replicas(models, faq, 1)
-    assert "False" not in seen
+    assert "False" not in seen, seen
     assert find_leader(operator) == follower
     wait_for(lambda: len(list_ready_pods(operator)) == 2, "another follower")
 
@@ -83,7 +83,7 @@ def test_all_pods_killed_come_back_and_make_good_what_they_missed(
         operator("delete", "pod", "-l", SELECTOR, "--grace-period=0", "--force")
         edit_and_wait(models, faq)
         wait_for_replicas(models, faq, 1)
-    assert "False" not in seen
+    assert "False" not in seen, seen
     after = models.kubectl.get("scoringmodel", faq)["status"]
     assert (after["readyReplicas"], after["url"]) == (before["readyReplicas"], before["url"])
     assert ask(models.kubectl, faq, QUESTION)
@@ -132,7 +132,7 @@ def test_chart_upgrade_replaces_the_operators_pods_and_none_of_a_model(
             wait_for(lambda: find_leader(operator) in list_ready_pods(operator) - old, "a new leader", TAKEOVER_SECONDS)
     finally:
         upgrade(cluster, operator.namespace, "resyncSeconds=600")
-    assert set(seen) == {"True"}
+    assert list(seen) == ["True"], seen
     assert list_pods(models, faq) == replicas
     models.kubectl("scale", "scoringmodel", faq, "--replicas=2")
     wait_for_replicas(models, faq, 2)
