@@ -24,11 +24,17 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine by name, its program being models/bare_<name>.py, and the file that it loads."""
+    """An engine by name, its program being models/bare_<name>.py, the file that it loads, and its precision where it has a choice."""
 
     name: str
     model: Path
     environment: Mapping[str, str]
+    precision: str = "float32"
+
+    @property
+    def title(self) -> str:
+        """How tables name it."""
+        return self.name if self.precision == "float32" else f"{self.name} {self.precision}"
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class EngineResult:
     """Images per second of the bare engine, one at a time, and of the server at saturation, window by window in turns."""
 
     engine: str
+    server: str
     bare: Sequence[float]
     served: Sequence[Measurement]
 
@@ -59,8 +66,8 @@ def measure_engine(engine: Engine, served: RunningServer, plan: Plan) -> EngineR
         for _ in range(ROUNDS):
             bare.append(_score(process, plan.seconds))
             load = Load(plan.seconds, clients=max(plan.clients))
-            windows.append(measure(served, served.server.call, load, engine.name))
-    return EngineResult(engine.name, bare, windows)
+            windows.append(measure(served, served.server.call, load, engine.title))
+    return EngineResult(engine.title, served.server.name, bare, windows)
 
 
 def render_engines(results: Sequence[EngineResult]) -> str:
@@ -69,18 +76,20 @@ def render_engines(results: Sequence[EngineResult]) -> str:
         (
             each.engine,
             format_number(median(each.bare)),
+            each.server,
             format_number(median(window.result.requests_per_second for window in each.served)),
             f"{each.share:.2f}",
         )
         for each in results
     ]
-    return render_table(("bare engine", "images/s bare", "images/s ours, over HTTP beside it", "ours ÷ bare"), rows)
+    return render_table(("bare engine", "images/s bare", "beside it", "images/s over HTTP", "ours ÷ bare"), rows)
 
 
 @contextlib.contextmanager
 def _start(engine: Engine) -> Iterator[subprocess.Popen[str]]:
     threads = len(os.sched_getaffinity(0))
-    command = [sys.executable, str(MODELS / f"bare_{engine.name}.py"), str(engine.model), str(threads)]
+    words = [str(engine.model), str(threads), *([engine.precision] if engine.precision != "float32" else [])]
+    command = [sys.executable, str(MODELS / f"bare_{engine.name}.py"), *words]
     environment = {**os.environ, **engine.environment}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

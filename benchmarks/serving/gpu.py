@@ -22,10 +22,11 @@ def run(options: Options) -> Report:
     artifact = package("torch", options.work)
     model = unpack([artifact], options.work / "unpacked")
     picture = take_picture(model)
+    ours = make_runtime(OURS, artifact, ask_picture_as_reference(picture), options.work / OURS)
     scene = Scene(
-        ours=make_runtime(OURS, artifact, ask_picture_as_reference(picture), options.work / OURS),
+        ours=ours,
         others=[],
-        engines=[Engine("torch", model.state, {})],
+        engines=[(ours, [Engine("torch", model.state, {})])],
         picture=picture,
         environment=model.environment,
     )

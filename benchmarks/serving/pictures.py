@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,14 @@ PHOTOGRAPH = REPOSITORY / "samples" / "resnet152" / "photograph.jpg"
 SIZE = (640, 480)
 QUALITY = 90
 
-Format = Literal["onnx", "torch"]
+Form = Literal["onnx", "onnx-auto", "torch"]
+
+AUTO_TOLERANCE = 0.005
+_OPTIONS: Mapping[Form, tuple[str, ...]] = {
+    "onnx": ("--format", "onnx"),
+    "onnx-auto": ("--format", "onnx", "--precision", "auto", "--tolerance", str(AUTO_TOLERANCE)),
+    "torch": ("--format", "torch"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,15 @@ class UnpackedModel:
         return {"RESNET_STATE": str(self.state), "RESNET_LABELS": str(self.labels)}
 
 
-def package(model_format: Format, folder: Path) -> Artifact:
+def package(form: Form, folder: Path) -> Artifact:
     """Package ResNet-152 with its seeded weights by the sample's own command, unless `folder` holds it already."""
-    output = folder / f"resnet152-{model_format}"
+    output = folder / f"resnet152-{form}"
     told = output / "told.json"
     if not told.exists():
         output.mkdir(parents=True, exist_ok=True)
-        told.write_text(_package(model_format, output), encoding="utf-8")
+        told.write_text(_package(form, output), encoding="utf-8")
     result = json.loads(told.read_text(encoding="utf-8"))
-    variant = "onnx" if model_format == "onnx" else None
+    variant = None if form == "torch" else "onnx"
     return Artifact("resnet152", Path(result["archive"]), result["digest"], variant=variant)
 
 
@@ -84,10 +91,10 @@ def take_picture(model: UnpackedModel) -> Picture:
     return Picture(buffer.getvalue(), [label for label, _ in json.loads(done.stdout)])
 
 
-def _package(model_format: Format, output: Path) -> str:
-    command = [sys.executable, "-m", "samples.resnet152.package", "initialised", "--format", model_format]
+def _package(form: Form, output: Path) -> str:
+    command = [sys.executable, "-m", "samples.resnet152.package", "initialised", *_OPTIONS[form]]
     words = [*command, "--output", str(output), "--output-format", "json"]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchmarkError(f"ResNet-152 cannot be packaged as {model_format}: {done.stderr[-2000:]}")
+        raise BenchmarkError(f"ResNet-152 cannot be packaged as {form}: {done.stderr[-2000:]}")
     return done.stdout.splitlines()[-1]

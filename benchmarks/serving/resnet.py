@@ -19,7 +19,7 @@ from benchmarks.serving.engines import Engine, EngineResult, measure_engine, ren
 from benchmarks.serving.errors import BenchmarkError
 from benchmarks.serving.load_generator import Load
 from benchmarks.serving.peers import Peer, find_peers, make_server
-from benchmarks.serving.pictures import find_file, package, take_picture, unpack
+from benchmarks.serving.pictures import Form, find_file, package, take_picture, unpack
 from benchmarks.serving.results import Plot, Report
 from benchmarks.serving.runtime import make_runtime
 from benchmarks.serving.servers import Server, Variables, run_server
@@ -29,21 +29,23 @@ CLIENTS = (1, 4, 8)
 SECONDS = 6.0
 STARTS = 3
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+FORMS: Mapping[Form, str] = {"onnx": OURS, "onnx-auto": f"{OURS}-auto", "torch": f"{OURS}-torch"}
+"""How ours is packaged, and what it is called then. The first is served as it is; the second chose its precision by measuring too."""
 
 _ASIDE = (
     "Images of 640 x 480 (JPEG) per second. Numbers by slashes: at {clients} clients, each of which waits for its answer. "
     "Windows of {seconds:g} s, in turns. Peers serve ResNet-152 from torch in eager mode with torchvision's transforms; "
-    "all answer the same top 3 labels. MiB is the whole process tree's."
+    "all answer the same top 3 labels. MiB is the whole process tree's. {forms}."
 )
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Who is measured: ours in its main form and in others, the bare engines, and what peers load and are asked."""
+    """Who is measured: ours in its main form and in others, bare engines each beside one of them, and what peers load and are asked."""
 
     ours: Server
     others: Sequence[Server]
-    engines: Sequence[Engine]
+    engines: Sequence[tuple[Server, Sequence[Engine]]]
     picture: Picture
     environment: Variables
 
@@ -59,7 +61,8 @@ def measure_scene(scene: Scene, plan: Plan, options: Options, name: str) -> Repo
     starts = {server.name: _measure_starts(server, options) for server in (scene.ours, *scene.others)}
     engines = _measure_engines(scene, plan, options)
     found = compare(scene.ours, _list_pairs(scene, options), plan, options)
-    aside = _ASIDE.format(clients=", ".join(map(str, plan.clients)), seconds=plan.seconds)
+    clients = ", ".join(map(str, plan.clients))
+    aside = _ASIDE.format(clients=clients, seconds=plan.seconds, forms=_describe_forms(starts))
     plot = Plot(name, "ResNet-152, JPEG of 640 x 480", draw_curves(found.measurements), "images per second")
     report = report_comparison(found, aside, plot)
     data = {**report.data, "starts": starts, "engines": [each.to_json() for each in engines]}
@@ -68,19 +71,20 @@ def measure_scene(scene: Scene, plan: Plan, options: Options, name: str) -> Repo
 
 def _set_up(options: Options) -> Scene:
     options.progress("packaging ResNet-152")
-    artifacts = {name: package(name, options.work) for name in ("onnx", "torch")}
+    artifacts = {form: package(form, options.work) for form in FORMS}
     model = unpack(artifacts.values(), options.work / "unpacked")
     picture = take_picture(model)
     call = ask_picture_as_reference(picture)
+    ours, auto, torch = (
+        make_runtime(name, artifacts[form], call, options.work / name, NO_GPU) for form, name in FORMS.items()
+    )
     onnx = find_file(model.folder, "*.onnx")
+    eager = Engine("torch", model.state, NO_GPU)
+    exact = [Engine("onnxruntime", onnx, NO_GPU), Engine("openvino", onnx, NO_GPU), eager]
     return Scene(
-        ours=make_runtime(OURS, artifacts["onnx"], call, options.work / OURS, NO_GPU),
-        others=[make_runtime(f"{OURS}-torch", artifacts["torch"], call, options.work / f"{OURS}-torch", NO_GPU)],
-        engines=[
-            Engine("onnxruntime", onnx, NO_GPU),
-            Engine("openvino", onnx, NO_GPU),
-            Engine("torch", model.state, NO_GPU),
-        ],
+        ours=ours,
+        others=[auto, torch],
+        engines=[(ours, exact), (auto, [Engine("openvino", onnx, NO_GPU, "bfloat16"), eager])],
         picture=picture,
         environment={**model.environment, **NO_GPU},
     )
@@ -115,14 +119,23 @@ def _measure_starts(server: Server, options: Options) -> list[dict[str, Any]]:
 
 def _measure_engines(scene: Scene, plan: Plan, options: Options) -> list[EngineResult]:
     found = []
-    with run_server(scene.ours, options.work / "logs" / "engines.log") as running:
-        for engine in scene.engines:
-            options.progress(f"{engine.name}: bare engine")
-            try:
-                found.append(measure_engine(engine, running, plan))
-            except BenchmarkError as error:
-                options.progress(f"{engine.name}: skipped: {error}")
+    for server, engines in scene.engines:
+        with run_server(server, options.work / "logs" / f"{server.name}-engines.log") as running:
+            for engine in engines:
+                options.progress(f"{engine.title}: bare engine, beside {server.name}")
+                try:
+                    found.append(measure_engine(engine, running, plan))
+                except BenchmarkError as error:
+                    options.progress(f"{engine.title}: skipped: {error}")
     return found
+
+
+def _describe_forms(starts: Mapping[str, list[dict[str, Any]]]) -> str:
+    """Return what runs each form of ours, in which precision, as the runtime itself tells."""
+    models = {name: found[0]["about"]["model"] for name, found in starts.items()}
+    return "; ".join(
+        f"{name}: {each.get('engine', each['format'])} in {each['precision']}" for name, each in models.items()
+    )
 
 
 def _render_starts(starts: Mapping[str, list[dict[str, Any]]]) -> str:

@@ -21,6 +21,9 @@ from torchvision.models import WeightsEnum
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 HERE = Path(__file__).resolve().parent
+EXAMPLE = HERE / "example.jpg"
+"""The manifest's example: the photograph, small."""
+
 SEED = 0
 RESIDUAL_SCALE = 0.1
 LOGIT_DEVIATION = 3.0

@@ -11,6 +11,22 @@ import safetensors.torch
 from samples.resnet152.checkpoint import Checkpoint
 
 FormatName = Literal["onnx", "torch", "torchscript", "exported", "tensorflow", "keras"]
+Engine = Literal["auto", "onnxruntime", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs an ONNX model, in which precision: `auto` is measured on this machine. Other formats have no choice.
+
+    tolerance: how far probabilities may lie from those of torchvision, which computes in float32.
+    """
+
+    engine: Engine = "auto"
+    precision: Precision = "float32"
+    tolerance: float = TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -22,30 +38,29 @@ class Format:
 
     runtime_format: str
     model: str
-    write: Callable[[Checkpoint, Path, str], Mapping[str, Any]]
+    write: Callable[[Checkpoint, Path, Running], Mapping[str, Any]]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     on_gpu: bool = False
 
 
-def _write_onnx(checkpoint: Checkpoint, folder: Path, engine: str) -> Mapping[str, Any]:
+def _write_onnx(checkpoint: Checkpoint, folder: Path, running: Running) -> Mapping[str, Any]:
     exporter = import_module("samples.resnet152.export_onnx")
-    size = checkpoint.weights.transforms().crop_size[0]
-    exporter.write_onnx(checkpoint, folder, size)
-    options: Mapping[str, Any] = exporter.choose_engine(engine, folder, size)
+    exporter.write_onnx(checkpoint, folder)
+    options: Mapping[str, Any] = exporter.choose_engine(running, checkpoint, folder)
     return options
 
 
-def _write_state(checkpoint: Checkpoint, folder: Path, _engine: str) -> Mapping[str, Any]:
+def _write_state(checkpoint: Checkpoint, folder: Path, _running: Running) -> Mapping[str, Any]:
     safetensors.torch.save_file(checkpoint.state, folder / "model.safetensors")
     return {"architecture": checkpoint.architecture}
 
 
 def _call(
     module: str, function: str, model: str, options: Mapping[str, Any]
-) -> Callable[[Checkpoint, Path, str], Mapping[str, Any]]:
+) -> Callable[[Checkpoint, Path, Running], Mapping[str, Any]]:
     """Return a writer that calls module.function(architecture, state, path); imported then, for its libraries are large."""
 
-    def write(checkpoint: Checkpoint, folder: Path, _engine: str) -> Mapping[str, Any]:
+    def write(checkpoint: Checkpoint, folder: Path, _running: Running) -> Mapping[str, Any]:
         exporter = getattr(import_module(f"samples.resnet152.{module}"), function)
         exporter(checkpoint.architecture, checkpoint.state, folder / model)
         return options

@@ -14,17 +14,13 @@ import typer
 import yaml
 from torchvision.models import WeightsEnum
 
-from samples.resnet152.checkpoint import HERE, Checkpoint, PackagingError, find_weights, read_checkpoint
+from samples.resnet152.checkpoint import EXAMPLE, HERE, Checkpoint, PackagingError, find_weights, read_checkpoint
 from samples.resnet152.direct import Classifier
-from samples.resnet152.formats import FORMATS, Format, FormatName
+from samples.resnet152.formats import FORMATS, TOLERANCE, Engine, Format, FormatName, Precision, Running
 from scoring_cli.artifacts import write_artifact
 
 TOP = 3
-TOLERANCE = 1e-3
-EXAMPLE = HERE / "example.jpg"
 LABELS = HERE / "labels.txt"
-
-Engine = Literal["auto", "onnxruntime", "openvino"]
 
 
 def describe_preprocessing(weights: WeightsEnum) -> dict[str, Any]:
@@ -40,7 +36,9 @@ def describe_preprocessing(weights: WeightsEnum) -> dict[str, Any]:
     }
 
 
-def render_manifest(checkpoint: Checkpoint, form: Format, options: dict[str, Any]) -> dict[str, Any]:
+def render_manifest(
+    checkpoint: Checkpoint, form: Format, options: dict[str, Any], tolerance: float = TOLERANCE
+) -> dict[str, Any]:
     """Return the `manifest.json` of an image classifier, as docs/runtime-contract.md has it."""
     picture = EXAMPLE.read_bytes()
     classifier = Classifier(
@@ -61,7 +59,7 @@ def render_manifest(checkpoint: Checkpoint, form: Format, options: dict[str, Any
             "activation": "softmax",
         },
         "example": {"input": {"image": base64.b64encode(picture).decode()}},
-        "expect": {"answer": {"image": classifier.classify(picture, TOP)}, "tolerance": TOLERANCE},
+        "expect": {"answer": {"image": classifier.classify(picture, TOP)}, "tolerance": tolerance},
     }
 
 
@@ -74,14 +72,15 @@ def render_scoring_model(template: Path, name: str, uri: str, form: Format, dige
     return text
 
 
-def write_archive(checkpoint: Checkpoint, name: FormatName, engine: Engine, output: Path) -> tuple[Path, str]:
+def write_archive(checkpoint: Checkpoint, name: FormatName, running: Running, output: Path) -> tuple[Path, str]:
     """Write `<architecture>-<format>.tar` into the folder `output`; return its path and digest."""
     form = FORMATS[name]
     archive = output / f"{checkpoint.architecture}-{name}.tar"
     with tempfile.TemporaryDirectory(dir=output, prefix=".packaging-") as folder:
-        options = dict(form.write(checkpoint, Path(folder), engine))
+        options = dict(form.write(checkpoint, Path(folder), running))
         parts = {path.name: path for path in Path(folder).iterdir()}
-        digest = write_artifact(archive, render_manifest(checkpoint, form, options), {LABELS.name: LABELS, **parts})
+        manifest = render_manifest(checkpoint, form, options, running.tolerance)
+        digest = write_artifact(archive, manifest, {LABELS.name: LABELS, **parts})
     return archive, digest
 
 
@@ -98,11 +97,13 @@ def write_scoring_models(architecture: str, name: FormatName, digest: str, outpu
     return written
 
 
-def package(checkpoint: Checkpoint, output: Path, name: FormatName = "onnx", engine: Engine = "auto") -> dict[str, Any]:
+def package(
+    checkpoint: Checkpoint, output: Path, name: FormatName = "onnx", running: Running | None = None
+) -> dict[str, Any]:
     """Make the archive and the ScoringModels in `output`; return what was made, as it is printed."""
     try:
         output.mkdir(parents=True, exist_ok=True)
-        archive, digest = write_archive(checkpoint, name, engine, output)
+        archive, digest = write_archive(checkpoint, name, running or Running(), output)
         scoring_models = write_scoring_models(checkpoint.architecture, name, digest, output)
     except OSError as error:
         raise PackagingError(f"Cannot write into {output}: {error}") from error
@@ -123,12 +124,14 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per option of the command l
     weights: Annotated[str, typer.Option(help="torchvision's entry: pretrained weights, preprocessing.")] = "DEFAULT",
     model_format: Annotated[FormatName, typer.Option("--format", help="onnx for CPUs, torch for GPUs.")] = "onnx",
     engine: Annotated[Engine, typer.Option(help="What runs ONNX; auto measures on this machine.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="Of ONNX; auto measures bfloat16 too.")] = "float32",
+    tolerance: Annotated[float, typer.Option(help="How far probabilities may lie from torchvision's.")] = TOLERANCE,
     output_format: Annotated[Literal["text", "json"], typer.Option(help="How the result is printed.")] = "text",
 ) -> None:
     """Package a torchvision image classifier for the serving runtime."""
     try:
         checkpoint = read_checkpoint(source, architecture, find_weights(architecture, weights))
-        result = package(checkpoint, output, model_format, engine)
+        result = package(checkpoint, output, model_format, Running(engine, precision, tolerance))
     except PackagingError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

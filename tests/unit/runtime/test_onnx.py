@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import structlog
 from onnx import TensorProto, helper, numpy_helper
 
 from scoring_runtime.errors import InvalidInputError, LoadError, ManifestInvalidError, ModelInvalidError
@@ -104,7 +105,69 @@ def test_auto_drops_an_engine_that_differs(model: Path, monkeypatch: pytest.Monk
     scorer = load(model, engine="auto")
     np.testing.assert_allclose(scorer.score({"x": ITEMS})["y"], ITEMS + WEIGHTS)
     assert scorer.report["engine"] == "onnxruntime"
-    assert scorer.report["refused"] == {"openvino": "its output 'y' differs by more than 0.001"}
+    assert scorer.report["refused"] == {
+        "openvino": "its output 'y' differs by more than 0.001: a tolerance of 0.005 would take it"
+    }
+
+
+def answer_in_turn(monkeypatch: pytest.MonkeyPatch, *measured: tuple[float, float]) -> None:
+    """Have what is measured take so many milliseconds, and answer so much more than it should: ONNX Runtime first, bfloat16 last."""
+    waiting = list(measured)
+
+    def measure_next(engine: Engine, batch: Tensors) -> tuple[float, Tensors]:
+        milliseconds, more = waiting.pop(0)
+        return milliseconds, {name: tensor + np.float32(more) for name, tensor in engine.run(batch).items()}
+
+    monkeypatch.setattr("scoring_runtime.scorers.onnx.measure", measure_next)
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "engine", "precision"),
+    [
+        ((1.0, 0.0), (0.5, 0.004), "openvino", "bfloat16"),
+        ((0.8, 0.0), (0.75, 0.004), "openvino", "float32"),
+        ((1.0, 0.0), (0.95, 0.004), "onnxruntime", "float32"),
+        ((1.0, 0.0), (0.5, 0.1), "onnxruntime", "float32"),
+    ],
+)
+def test_precision_is_chosen_where_it_is_faster_and_within_the_tolerance(
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    float32: tuple[float, float],
+    bfloat16: tuple[float, float],
+    engine: str,
+    precision: str,
+) -> None:
+    monkeypatch.setattr("scoring_runtime.scorers.onnx.computes_in", lambda _precision: True)
+    answer_in_turn(monkeypatch, (1.0, 0.0), float32, bfloat16)
+    scorer = load(model, engine="auto", precision="auto", tolerance=0.01)
+    answered = scorer.score({"x": ITEMS})["y"]
+    assert (scorer.report["engine"], scorer.report["precision"]) == (engine, precision)
+    assert scorer.report["milliseconds"] == {
+        "onnxruntime": 1.0, "openvino": float32[0], "openvino bfloat16": bfloat16[0],
+    }  # fmt: skip
+    assert ("refused" in scorer.report) == (bfloat16[1] > 0.01)
+    # What the example is answered is what is served: `expect` judges it.
+    np.testing.assert_allclose(answered, ITEMS + WEIGHTS + (bfloat16[1] if precision == "bfloat16" else 0), rtol=1e-6)
+
+
+def test_bfloat16_is_not_tried_on_a_cpu_without_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring_runtime.scorers.onnx.computes_in", lambda precision: precision == "float32")
+    scorer = load(model, engine="auto", precision="auto", tolerance=0.01)
+    scorer.score({"x": ITEMS})
+    assert scorer.report["refused"] == {"openvino bfloat16": "this CPU has no bfloat16"}
+    assert set(scorer.report["milliseconds"]) == {"onnxruntime", "openvino"}
+
+
+@pytest.mark.parametrize(("has_it", "warnings"), [(True, []), (False, ["bfloat16"])])
+def test_named_precision_that_the_cpu_imitates_is_warned_of(
+    model: Path, monkeypatch: pytest.MonkeyPatch, has_it: bool, warnings: list[str]
+) -> None:
+    monkeypatch.setattr("scoring_runtime.scorers.engines.computes_in", lambda _precision: has_it)
+    with structlog.testing.capture_logs() as logs:
+        scorer = load(model, engine="openvino", precision="bfloat16")
+    assert [line["precision"] for line in logs if line["log_level"] == "warning"] == warnings
+    assert scorer.report["precision"] == "bfloat16"
 
 
 def test_auto_keeps_onnx_runtime_when_the_other_cannot_load(tmp_path: Path) -> None:
@@ -180,6 +243,9 @@ def test_ort_file_is_scored_by_onnx_runtime_alone(model: Path) -> None:
         ({"engine": "tensorrt"}, r"options\.engine"),
         ({"optimization": "all"}, r"options\.optimization"),
         ({"precision": "bfloat16"}, "only the engine openvino has"),
+        ({"precision": "bfloat16", "engine": "auto"}, "only the engine openvino has"),
+        ({"precision": "auto"}, r"set options\.engine to 'auto', or name the precision"),
+        ({"tolerance": 0}, r"options\.tolerance"),
     ],
 )
 def test_options_are_refused_with_their_name(model: Path, options: Any, message: str) -> None:

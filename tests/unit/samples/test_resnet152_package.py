@@ -19,17 +19,21 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from samples.resnet152.checkpoint import Checkpoint, find_weights, initialise_state, read_checkpoint
+from samples.resnet152.checkpoint import Checkpoint, PackagingError, find_weights, initialise_state, read_checkpoint
 from samples.resnet152.direct import Classifier
-from samples.resnet152.formats import FORMATS
+from samples.resnet152.formats import FORMATS, Running
 from samples.resnet152.package import describe_preprocessing, main, package
 from scoring_runtime.expectation import check_answer
 from scoring_runtime.manifest import read_manifest
 from scoring_runtime.scorers import ModelSource
+from scoring_runtime.scorers.engines import computes_in
 from scoring_runtime.scorers.onnx import OnnxScorer
 from scoring_runtime.tasks import TaskLimits
 from scoring_runtime.tasks.image_classification import ImageClassification
 
+NEEDS_BFLOAT16 = pytest.mark.skipif(
+    not computes_in("bfloat16"), reason="this CPU has no bfloat16, so there is nothing to measure"
+)
 SAMPLE = Path(__file__).parents[3] / "samples" / "resnet152"
 
 
@@ -58,7 +62,7 @@ def initialised(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def onnx_package(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return package(checkpoint, tmp_path_factory.mktemp("onnx"), "onnx", "onnxruntime")
+    return package(checkpoint, tmp_path_factory.mktemp("onnx"), "onnx", Running("onnxruntime"))
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +86,52 @@ def test_archive_is_the_same_when_packaged_again(initialised: dict[str, Any], tm
 def test_onnx_archive_is_the_same_when_packaged_again_for_a_named_engine(
     onnx_package: dict[str, Any], checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    assert package(checkpoint, tmp_path, "onnx", "onnxruntime")["digest"] == onnx_package["digest"]
+    assert package(checkpoint, tmp_path, "onnx", Running("onnxruntime"))["digest"] == onnx_package["digest"]
 
 
 def test_engine_is_measured_and_noted(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    archive = Path(package(checkpoint, tmp_path, "onnx", "auto")["archive"])
+    archive = Path(package(checkpoint, tmp_path, "onnx")["archive"])
     options = json.loads(read_part(archive, "manifest.json"))["options"]
     assert options["engine"] in {"onnxruntime", "openvino"}
+    assert options["precision"] == "float32"
     assert set(options["measured"]["milliseconds"]) == {"onnxruntime", "openvino"}
+
+
+@NEEDS_BFLOAT16
+def test_bfloat16_is_measured_too_and_keeps_within_the_tolerance(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    arguments = ("--output", tmp_path, "--architecture", "resnet18", "--precision", "auto", "--tolerance", "0.005")
+    result = invoke("initialised", *arguments, "--output-format", "json")
+    assert result.exit_code == 0, result.output
+    manifest = json.loads(read_part(Path(json.loads(result.stdout)["archive"]), "manifest.json"))
+    assert set(manifest["options"]["measured"]["milliseconds"]) == {"onnxruntime", "openvino", "openvino bfloat16"}
+    assert "refused" not in manifest["options"]["measured"]
+    assert manifest["expect"]["tolerance"] == 0.005
+
+
+@NEEDS_BFLOAT16
+def test_auto_leaves_bfloat16_where_its_answers_lie_too_far_off(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "scoring_runtime.scorers.onnx.SHARE", 1000.0
+    )  # Chosen however slow it is for so small a network.
+    archive = Path(package(checkpoint, tmp_path, "onnx", Running("auto", "auto", tolerance=1e-5))["archive"])
+    options = json.loads(read_part(archive, "manifest.json"))["options"]
+    assert options["precision"] == "float32"
+    assert "from torchvision's" in options["measured"]["refused"]["bfloat16"]
+
+
+@NEEDS_BFLOAT16
+def test_bfloat16_whose_answers_lie_too_far_off_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match=r"openvino in bfloat16: its probabilities lie up to .*Give --tolerance"):
+        package(checkpoint, tmp_path, "onnx", Running("openvino", "bfloat16", tolerance=1e-5))
+
+
+def test_precision_that_no_engine_was_named_for_is_refused(tmp_path: Path) -> None:
+    arguments = ("--architecture", "resnet18", "--engine", "onnxruntime", "--precision", "bfloat16")
+    result = invoke("initialised", "--output", tmp_path, *arguments)
+    assert result.exit_code == 1
+    assert "--precision is 'bfloat16', which only the engine openvino has" in result.stderr
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import onnxruntime
+import structlog
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from scoring_runtime.errors import (
@@ -41,6 +42,9 @@ _DATATYPES: dict[str, DataType] = {
     "tensor(uint64)": "UINT64",
 }  # fmt: skip
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+_BFLOAT16 = "BF16"
+"""OpenVINO's name among what a CPU can do."""
+
 _MEMORY_WORDS = ("bad_alloc", "failed to allocate memory", "out of memory", "cannot allocate memory")
 _SHOWN_CHARACTERS = 400
 _REMEDIES = (
@@ -67,6 +71,8 @@ _REMEDIES = (
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 _LOADING_THRESHOLD = 1 << 20
 _SERVING_THRESHOLD = 32 << 20
+
+_logger = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,11 @@ class OpenVinoEngine:
 
     def __init__(self, path: Path, settings: EngineSettings) -> None:
         openvino = import_module("openvino")
+        if not computes_in(settings.precision):
+            _logger.warning(
+                "this CPU only imitates the precision: set options.precision to float32, or use another hardware class",
+                precision=settings.precision,
+            )
         properties = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": settings.threads,
@@ -154,6 +165,16 @@ class OpenVinoEngine:
                 raise _explain_run(error) from error
             raise InvalidInputError(f"The model does not take this input: {_shorten(error)}") from error
         return {spec.name: np.asarray(results[row]) for row, spec in enumerate(self.signature.outputs)}
+
+
+def computes_in(precision: Precision) -> bool:
+    """Tell whether this CPU has a precision itself, as OpenVINO sees it; what it only imitates is several times slower than float32.
+
+    Raises ModuleNotFoundError where OpenVINO is not installed.
+    """
+    if precision == "float32":
+        return True
+    return _BFLOAT16 in import_module("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 ENGINES: Mapping[str, type[OnnxRuntimeEngine] | type[OpenVinoEngine]] = {
