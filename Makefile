@@ -59,7 +59,7 @@ integration: .venv/installed ## Integration tests: a real API server with KWOK's
 e2e: .venv/installed ## End-to-end tests: real pods on the local cluster's real node (root)
 	.venv/bin/pytest tests/e2e
 
-formats: .venv/installed ## Every format in a real pod (root); makes the images with PyTorch, TensorFlow and MLflow, 25 GB of disk (not part of test)
+formats: .venv/installed ## Every format in a real pod (root); makes the images with PyTorch, TensorFlow and MLflow, 40 GB of disk (not part of test)
 	.venv/bin/pytest tests/e2e/test_formats.py --large-images
 
 scaling: .venv/installed ## Scaling tests: KEDA, Karpenter and Prometheus, on fake nodes and a real one (root); builds them once (not part of test)
