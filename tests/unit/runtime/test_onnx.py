@@ -106,7 +106,7 @@ def test_auto_drops_an_engine_that_differs(model: Path, monkeypatch: pytest.Monk
     np.testing.assert_allclose(scorer.score({"x": ITEMS})["y"], ITEMS + WEIGHTS)
     assert scorer.report["engine"] == "onnxruntime"
     assert scorer.report["refused"] == {
-        "openvino": "its output 'y' differs by more than 0.001: a tolerance of 0.005 would take it"
+        "openvino": "its output 'y' differs by more than 0.001: a tolerance of 0.0053 would take it"
     }
 
 
@@ -182,6 +182,16 @@ def test_difference_is_relative_or_absolute_whichever_is_more() -> None:
     assert find_difference(expected, {"y": np.array([1000.9, 0.0009])}) is None
     assert find_difference(expected, {"y": np.array([1000.0, 0.0021])}) is not None
     assert find_difference(expected, {"z": np.array([1000.0, 0.0])}) is not None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tolerance_that_is_told_would_do(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    expected = {"y": random.normal(scale=10, size=50)}
+    outputs = {"y": expected["y"] + random.normal(scale=0.1, size=50)}
+    told = find_difference(expected, outputs, 1e-4)
+    assert told is not None
+    assert find_difference(expected, outputs, float(told.split("tolerance of ")[1].split()[0])) is None
 
 
 def test_weights_beside_the_model_are_read(tmp_path: Path) -> None:
