@@ -1,4 +1,4 @@
-"""The add-ons of a cluster, each a program or two beside the control plane: Flux, KEDA, Karpenter, Prometheus and Traefik.
+"""The add-ons of a cluster, each a program or two beside the control plane: cert-manager, Flux, KEDA, Karpenter, Prometheus and Traefik.
 
 Off by default: some are built for minutes where no one publishes their programs.
 """
@@ -6,6 +6,7 @@ Off by default: some are built for minutes where no one publishes their programs
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from local_cluster.cert_manager import cert_manager_daemons, install_cert_manager
 from local_cluster.daemons import Daemon, ensure_running
 from local_cluster.flux import flux_daemons, install_flux
 from local_cluster.karpenter import install_karpenter, karpenter_daemons
@@ -28,6 +29,7 @@ class Recipe:
 
 
 RECIPES = {
+    Addon.CERT_MANAGER: Recipe("cert-manager's kinds", install_cert_manager, cert_manager_daemons),
     Addon.FLUX: Recipe("Flux's kinds", install_flux, flux_daemons),
     Addon.KARPENTER: Recipe("Karpenter's kinds", install_karpenter, karpenter_daemons),
     Addon.KEDA: Recipe("KEDA's kinds", install_keda, keda_daemons),

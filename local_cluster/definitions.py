@@ -4,6 +4,7 @@ The modules are pinned in `tools`, as those of the programs are; Go keeps and ve
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from local_cluster.state import REPOSITORY
 
 DEFINITION = "kind: CustomResourceDefinition\n"
 DOWNLOAD_SECONDS = 300
+TEMPLATED_LINE = re.compile(r"^.*\{\{.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Source:
     folders: tuple[str, ...]
     kustomized: bool = False
     """Whether the files alone are not valid, and the folder's kustomization makes them so."""
+
+    templated: bool = False
+    """Whether labels in the files are for Helm to fill in; they are left out."""
 
     @property
     def folder(self) -> Path:
@@ -40,6 +45,7 @@ class Source:
 
 
 SOURCES = {
+    "cert-manager": Source("cert-manager", "github.com/cert-manager/cert-manager", ("deploy/crds",), templated=True),
     "gateway-api": Source("crds", "sigs.k8s.io/gateway-api", ("config/crd/standard",)),
     "karpenter": Source("karpenter", "sigs.k8s.io/karpenter", ("pkg/apis/crds", "kwok/apis/crds")),
     "keda": Source("keda", "github.com/kedacore/keda/v2", ("config/crd",), kustomized=True),
@@ -68,6 +74,8 @@ def read_definitions(name: str) -> str:
     if source.kustomized:
         get_programs(["kubectl"], lambda _: None)
         return "---\n".join(run([program_path("kubectl"), "kustomize", folder]) for folder in folders)
-    texts = (path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml")))
+    texts = [path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    if source.templated:
+        texts = [TEMPLATED_LINE.sub("", text) for text in texts]
     # Gateway API's folder holds an admission policy too, which would keep other versions out.
     return "---\n".join(text for text in texts if DEFINITION in text)

@@ -16,6 +16,7 @@ CONTROL_PLANE_PORTS = (
     "metrics-server",
 )
 ADDON_PORTS: dict[Addon, tuple[str, ...]] = {
+    Addon.CERT_MANAGER: ("cert-manager-controller",),
     Addon.FLUX: ("kustomize-controller", "kustomize-controller/health"),
     Addon.KARPENTER: ("karpenter", "karpenter/health"),
     Addon.KEDA: (

@@ -25,7 +25,15 @@ CONTROL_PLANE = (
     "metrics-server",
 )
 NODE = ("kube-proxy", "kubelet", "containerd", "containerd-shim-runc-v2", "socat")
-ADDONS = ("karpenter", "keda-operator", "keda-adapter", "kustomize-controller", "prometheus", "traefik")
+ADDONS = (
+    "cert-manager-controller",
+    "karpenter",
+    "keda-operator",
+    "keda-adapter",
+    "kustomize-controller",
+    "prometheus",
+    "traefik",
+)
 TOOLS = ("kwokctl", "ctr")
 """What runs for a moment, but goes on when this program is killed in that moment."""
 PROGRAMS = (*TOOLS, *CONTROL_PLANE, *NODE, *ADDONS)

@@ -147,6 +147,14 @@ TRAEFIK = Release(
     member="{name}",
     linker_flags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
 )
+CERT_MANAGER = Release(
+    "cert-manager",
+    "v1.11.5",  # The programs of newer ones are Go modules that are not to be had.
+    {"cert-manager-controller": "github.com/cert-manager/cert-manager/cmd/controller"},
+    linker_flags="-s -w -X github.com/cert-manager/cert-manager/pkg/util.AppVersion=v1.11.5",
+)
+"""Issues certificates into Secrets."""
+
 KUSTOMIZE_CONTROLLER = Release(
     "kustomize-controller",
     "v1.7.3",  # Newer ones want a newer Go, or need modules that are not to be had.
@@ -185,6 +193,7 @@ RELEASES = (
     KARPENTER,
     PROMETHEUS,
     TRAEFIK,
+    CERT_MANAGER,
     KUSTOMIZE_CONTROLLER,
     KUBECONFORM,
     KSERVE,
@@ -205,6 +214,7 @@ CONTROL_PLANE_PROGRAMS = (
 )
 NODE_PROGRAMS = ("kubelet", "kube-proxy")
 ADDON_PROGRAMS: dict[Addon, tuple[str, ...]] = {
+    Addon.CERT_MANAGER: tuple(CERT_MANAGER.packages),
     Addon.FLUX: tuple(KUSTOMIZE_CONTROLLER.packages),
     Addon.KARPENTER: tuple(KARPENTER.packages),
     Addon.KEDA: tuple(KEDA.packages),

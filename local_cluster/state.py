@@ -21,6 +21,7 @@ Provider = Literal["local", "kind"]
 class Addon(StrEnum):
     """What a cluster can have beside Kubernetes itself."""
 
+    CERT_MANAGER = "cert-manager"
     FLUX = "flux"
     KARPENTER = "karpenter"
     KEDA = "keda"

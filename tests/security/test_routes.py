@@ -1,86 +1,25 @@
 """Models in real pods behind a real Traefik, as its Ingresses and at its Gateway, asked by curl with verification of certificates on."""
 
-import json
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certificate_authorities import CertificateAuthority
-from kubectl import Kubectl, Manifest
-from local_clusters import ROOT, run_local_cluster
-from samples.demo.clusters import CLUSTER_NAME, Cluster
-from samples.demo.install import install_operator
+from routed_models import BODY, TRAEFIK, TRAEFIK_SECONDS, serve, wait_for_route, wait_until_answered
 from scoring_models import ScoringModels, open_namespace
 from visitors import VisitFailed, Visitor
 from waiting import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a real node needs root")
 
-FOLDER = ROOT / "tests" / "scaling" / "patient"
-"""A model that answers what it is sent, in an image of its own."""
-
-TRAEFIK = {
-    "ingressClassName": "traefik",
-    "ingressAnnotations": {"traefik.ingress.kubernetes.io/router.middlewares": "https@file"},
-}
-BODY = {"input": "hello"}
 UNTRUSTED = 60
 """curl's exit code for a certificate that it cannot verify."""
 
 PERMANENT = {301, 308}
 """Statuses of a redirect: the Gateway API's is 301, and Traefik's own keeps the method of a POST by 308."""
-
-TRAEFIK_SECONDS = 30.0
-"""Traefik gathers changes for two seconds."""
-
-
-@pytest.fixture(scope="module")
-def authority() -> CertificateAuthority:
-    """Return the authority that the visitor trusts."""
-    return CertificateAuthority()
-
-
-@pytest.fixture(scope="module")
-def visitor(cluster: Cluster, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Visitor:
-    """Return somebody outside the cluster, whose way in is Traefik."""
-    del cluster
-    run_local_cluster("up", "--name", CLUSTER_NAME, "--with", "traefik")
-    file: Path = tmp_path_factory.mktemp("authority") / "ca.crt"
-    file.write_text(authority.certificate)
-    ports = json.loads(run_local_cluster("status", "--name", CLUSTER_NAME, "--output", "json"))["ports"]
-    return Visitor(ports["traefik"], ports["traefik/https"], file)
-
-
-@pytest.fixture(scope="module")
-def image(cluster: Cluster) -> str:
-    """Install the operator of this checkout; return the image with the model inside."""
-    runtime = install_operator(cluster, ["sklearn"])["runtime-sklearn"]
-    tag = "localhost/scoring-security-patient"
-    words = ("--dockerfile", str(FOLDER / "Dockerfile"), "--tag", tag, "--build-arg", f"BASE_IMAGE={runtime}")
-    references: dict[str, str] = json.loads(run_local_cluster("load-image", *words, "--output", "json"))
-    return references[tag]
-
-
-@pytest.fixture(scope="module")
-def models(cluster: Cluster, image: str) -> Iterator[ScoringModels]:
-    """Yield the ScoringModels of a namespace under the restricted standard, with the operator in the cluster."""
-    del image
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
-    with open_namespace(Kubectl(cluster.kubectl_program, cluster.kubeconfig), "routes") as models:
-        own = models.kubectl
-        own("label", "namespace", own.namespace, "pod-security.kubernetes.io/enforce=restricted")
-        yield models
-
-
-@pytest.fixture(scope="module")
-def domain(models: ScoringModels) -> str:
-    """Return the domain of the test's hosts."""
-    return f"{models.kubectl.namespace}.example.com"
 
 
 @pytest.fixture(scope="module")
@@ -104,35 +43,6 @@ def gateway(models: ScoringModels, authority: CertificateAuthority, visitor: Vis
     }
     models.kubectl.apply(secret, body)
     return {"name": "public", "sectionName": "https", "redirectSectionName": "http"}
-
-
-def serve(models: ScoringModels, image: str, name: str, endpoint: dict[str, Any]) -> None:
-    """Apply a model and wait until it serves."""
-    model = {"uri": "file:///models/patient", "format": "python"}
-    models.apply(name, model=model, runtime={"image": image}, endpoint=endpoint)
-    models.wait_until_ready(name, timeout_seconds=180)
-
-
-def wait_for_route(models: ScoringModels, name: str, reason: str = "Routed") -> Manifest:
-    """Wait until RouteReady of a model has a reason; return the condition."""
-
-    def look() -> Manifest | None:
-        condition = models.find_condition("RouteReady", name)
-        return condition if condition and condition["reason"] == reason else None
-
-    return wait_for(look, f"RouteReady {reason} of {name}", TRAEFIK_SECONDS)
-
-
-def wait_until_answered(visitor: Visitor, url: str) -> None:
-    """Wait until a URL is answered, with a certificate to trust: Traefik follows a moment after the API server."""
-
-    def look() -> bool:
-        try:
-            return visitor.ask(f"{url}/readyz").status == 200
-        except VisitFailed:
-            return False
-
-    wait_for(look, f"an answer at {url}", TRAEFIK_SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -30,21 +30,28 @@ class CertificateAuthority:
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         certificate = _sign(_name("server"), key, self._name, self._key, names)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": secret},
-            "type": "kubernetes.io/tls",
-            "stringData": {"tls.crt": _encode(certificate), "tls.key": private.decode()},
-        }
-        return body, f"{certificate.serial_number:x}"
+        return _pack(secret, certificate, key), f"{certificate.serial_number:x}"
+
+    def hand_over(self, secret: str) -> Manifest:
+        """Return a Secret with the authority itself, for somebody who issues in its name."""
+        return _pack(secret, self._certificate, self._key)
 
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _pack(secret: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Manifest:
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": secret},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": _encode(certificate), "tls.key": private.decode()},
+    }
 
 
 def _encode(certificate: x509.Certificate) -> str:

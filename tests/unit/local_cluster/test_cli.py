@@ -32,7 +32,7 @@ def run_program() -> Run:
         (("up", "--provider", "kind", "--with", "keda"), "--provider local"),
         (
             ("crds", "istio"),
-            "there are gateway-api, karpenter, keda, kserve, kustomize-controller, prometheus-operator, source-controller",
+            "there are cert-manager, gateway-api, karpenter, keda, kserve, kustomize-controller, prometheus-operator, source-controller",
         ),
     ],
 )
