@@ -85,7 +85,7 @@ def test_traefik_writes_nothing_but_status_and_its_classes_are_no_defaults() -> 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that a Go compiler names as Gateway API's."""
+    """The folder that a Go compiler names as any module's."""
     folder = tmp_path / "gateway-api"
     (folder / "config" / "crd" / "standard").mkdir(parents=True)
     go = tmp_path / "bin" / "go"
@@ -106,6 +106,15 @@ def test_definitions_of_a_module_are_printed_and_nothing_else_of_it(module: Path
         "gateways.example",
         "routes.example",
     ]
+
+
+def test_labels_that_helm_would_fill_in_are_left_out(module: Path) -> None:
+    folder = module / "deploy" / "crds"
+    folder.mkdir(parents=True)
+    label = "metadata:\n  name: issuers.example\n  labels:\n    app: '{{ .Release.Name }}'\n    tier: one\n"
+    (folder / "issuers.yaml").write_text("kind: CustomResourceDefinition\n" + label)
+    (body,) = yaml.safe_load_all(definitions.read_definitions("cert-manager"))
+    assert body["metadata"] == {"name": "issuers.example", "labels": {"tier": "one"}}
 
 
 def test_definitions_without_go_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
