@@ -25,9 +25,9 @@ ORIGINALS = 200
 
 _SILENT = {"SCORING_REQUEST_LOG": "false"}
 _ASIDE = (
-    "The runtime at {clients} clients, beside itself without keys, limits and request log (`open`): with a trivial model, where "
-    "all that a request costs is the server, and with FAQ matching. Medians of windows of {seconds:g} s, taken in turns, of "
-    f"{STARTS} starts of each. "
+    "The runtime at {clients} clients, beside itself without keys, limits and request log (`open`), which gets the same requests, key "
+    "and all: with a trivial model, where all that a request costs is the server, and with FAQ matching. "
+    f"Medians of windows of {{seconds:g}} s, taken in turns, of {STARTS} starts of each. "
     "Requests/s behind the door by those of the open one: **{shares}**."
 )
 
@@ -70,13 +70,14 @@ def _compare(
 ) -> Comparison:
     """Measure a model behind each door beside the same without any."""
     name = served.prefix + OPEN
-    ours = _make_server(name, served.artifact, served.call, options.work, _SILENT)
+    # Both get the same requests: what is compared is what the door does, not what a header costs client and server.
     call = replace(served.call, headers=(("Authorization", f"Bearer {key}"),))
+    ours = _make_server(name, served.artifact, call, options.work, _SILENT)
     pairs = [
         Pair(
             served.prefix + door,
             partial(_make_server, served.prefix + door, served.artifact, call, options.work, settings),
-            served.call,
+            call,
             ours_name=name,
         )
         for door, settings in doors.items()
