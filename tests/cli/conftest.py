@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Outcome, Scoring, run_scoring
-from kubectl import Kubectl
-from local_clusters import ROOT
+from local_clusters import ROOT, open_kubectl
 from packaged_samples import PackagedSample, package_sample
 from samples.demo.clusters import Choice, Cluster, open_cluster
 from samples.demo.install import install_operator
@@ -33,9 +32,7 @@ def faq(tmp_path_factory: pytest.TempPathFactory) -> PackagedSample:
 def models(cluster: Cluster, faq: PackagedSample) -> Iterator[ScoringModels]:
     """Yield the ScoringModels of a namespace with the operator installed, and a volume that holds the FAQ."""
     images = install_operator(cluster, ["sklearn"])
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
-    kubectl = Kubectl(cluster.kubectl_program, cluster.kubeconfig)
+    kubectl = open_kubectl(cluster)
     kubectl("apply", "-f", str(SMALL_CLASS))
     with open_namespace(kubectl, "cli") as models:
         namespace = models.kubectl.namespace

@@ -11,6 +11,7 @@ import pytest
 
 from artifacts import Artifacts
 from kubectl import Kubectl
+from local_clusters import open_kubectl
 from packaged_samples import run_sample
 from samples.demo.clusters import Choice, Cluster, open_cluster
 from samples.demo.install import NAMESPACE, install_operator
@@ -51,9 +52,7 @@ def images(cluster: Cluster, pytestconfig: pytest.Config) -> dict[str, str]:
 def kubectl(cluster: Cluster, images: dict[str, str]) -> Kubectl:
     """Return kubectl, with the operator installed and a small hardware class beside the chart's."""
     del images
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
-    kubectl = Kubectl(cluster.kubectl_program, cluster.kubeconfig)
+    kubectl = open_kubectl(cluster)
     kubectl("apply", "-f", str(SMALL_CLASS))
     return kubectl
 

@@ -3,29 +3,25 @@
 On the local cluster's real node, which needs root; all other tests here have fake nodes.
 """
 
-import json
 import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 
 from endpoints import find_address
-from kubectl import Kubectl
-from local_clusters import find_prometheus, run_local_cluster
+from local_clusters import find_prometheus, open_kubectl, run_local_cluster
+from model_images import PATIENT, load_model_image
 from samples.demo.clusters import CLUSTER_NAME, Choice, Cluster, open_cluster
-from samples.demo.install import install_operator
 from scoring_models import ScoringModels, open_namespace
 from waiting import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a real node needs root")
 
 NAME = "patient"
-FOLDER = Path(__file__).with_name(NAME)
 CLIENTS = 8
 SCALING_SECONDS = 120.0
 
@@ -40,20 +36,14 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="module")
 def image(cluster: Cluster) -> str:
     """Install the operator of this checkout; return the image with the model inside."""
-    runtime = install_operator(cluster, ["sklearn"])["runtime-sklearn"]
-    tag = "localhost/scoring-scaling-patient"
-    words = ("--dockerfile", str(FOLDER / "Dockerfile"), "--tag", tag, "--build-arg", f"BASE_IMAGE={runtime}")
-    references: dict[str, str] = json.loads(run_local_cluster("load-image", *words, "--output", "json"))
-    return references[tag]
+    return load_model_image(cluster, PATIENT)
 
 
 @pytest.fixture
 def served(cluster: Cluster, image: str) -> Iterator[ScoringModels]:
     """Yield the ScoringModels of a namespace in which the model is ready, scaled by its requests in flight."""
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
     address = f"http://{find_prometheus(CLUSTER_NAME)}"
-    with open_namespace(Kubectl(cluster.kubectl_program, cluster.kubeconfig), "load") as models:
+    with open_namespace(open_kubectl(cluster), "load") as models:
         autoscaling = {
             "minReplicas": 1,
             "maxReplicas": 3,

@@ -7,15 +7,11 @@ from pathlib import Path
 import pytest
 
 from certificate_authorities import CertificateAuthority
-from kubectl import Kubectl
-from local_clusters import ROOT, run_local_cluster
+from local_clusters import open_kubectl, run_local_cluster
+from model_images import PATIENT, load_model_image
 from samples.demo.clusters import CLUSTER_NAME, Choice, Cluster, open_cluster
-from samples.demo.install import install_operator
 from scoring_models import ScoringModels, open_namespace
 from visitors import Visitor
-
-FOLDER = ROOT / "tests" / "scaling" / "patient"
-"""A model that answers what it is sent, in an image of its own."""
 
 
 @pytest.fixture(scope="session")
@@ -45,20 +41,14 @@ def visitor(cluster: Cluster, authority: CertificateAuthority, tmp_path_factory:
 @pytest.fixture(scope="module")
 def image(cluster: Cluster) -> str:
     """Install the operator of this checkout; return the image with the model inside."""
-    runtime = install_operator(cluster, ["sklearn"])["runtime-sklearn"]
-    tag = "localhost/scoring-security-patient"
-    words = ("--dockerfile", str(FOLDER / "Dockerfile"), "--tag", tag, "--build-arg", f"BASE_IMAGE={runtime}")
-    references: dict[str, str] = json.loads(run_local_cluster("load-image", *words, "--output", "json"))
-    return references[tag]
+    return load_model_image(cluster, PATIENT)
 
 
 @pytest.fixture(scope="module")
 def models(cluster: Cluster, image: str) -> Iterator[ScoringModels]:
     """Yield the ScoringModels of a namespace under the restricted standard, with the operator in the cluster."""
     del image
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
-    with open_namespace(Kubectl(cluster.kubectl_program, cluster.kubeconfig), "routes") as models:
+    with open_namespace(open_kubectl(cluster), "routes") as models:
         own = models.kubectl
         own("label", "namespace", own.namespace, "pod-security.kubernetes.io/enforce=restricted")
         yield models

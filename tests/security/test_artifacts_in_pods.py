@@ -11,7 +11,7 @@ import pytest
 from artifact_stores import BUCKET, S3_KEYS, Server, open_s3, put_files, run_s3
 from endpoints import ask
 from kubectl import Kubectl, Manifest
-from local_clusters import run_local_cluster
+from local_clusters import open_kubectl, run_local_cluster
 from packaged_samples import run_sample
 from samples.demo.clusters import Cluster
 from samples.demo.install import install_operator
@@ -27,9 +27,7 @@ SMALL = {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": 
 def kubectl(cluster: Cluster) -> Kubectl:
     """Return kubectl, with the operator installed and a small hardware class."""
     install_operator(cluster, ["sklearn"])
-    if cluster.kubeconfig is None:
-        raise RuntimeError("the local cluster has a kubeconfig")
-    kubectl = Kubectl(cluster.kubectl_program, cluster.kubeconfig)
+    kubectl = open_kubectl(cluster)
     kind = {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass"}
     kubectl.apply({**kind, "metadata": {"name": "e2e-small"}, "spec": SMALL})
     return kubectl

@@ -7,10 +7,11 @@ import httpx
 import pytest
 
 from kubectl import Kubectl, KubectlError
+from local_clusters import open_kubectl
+from model_images import TALKATIVE, TALKATIVE_MODEL, load_model_image
 from samples.demo.clusters import Cluster
 from samples.demo.install import NAMESPACE
 from scoring_models import ScoringModels, open_namespace
-from talkative_images import MODEL, load_talkative_image, open_kubectl
 from waiting import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a real node needs root")
@@ -22,7 +23,7 @@ START_SECONDS = 180.0
 @pytest.fixture(scope="module")
 def image(cluster: Cluster) -> str:
     """Return the image of the talkative model, with the operator installed."""
-    return load_talkative_image(cluster)
+    return load_model_image(cluster, TALKATIVE)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_talkative_model_tells_no_secret(models: ScoringModels, image: str) ->
         {"name": "DB_PASSWORD", "value": "planted-in-variable"},
         {"name": "SCORING_REDACT_PATTERNS", "value": '["customer-[0-9]+"]'},
     ]
-    models.apply("talkative", model=MODEL, runtime={"image": image, "env": env})
+    models.apply("talkative", model=TALKATIVE_MODEL, runtime={"image": image, "env": env})
     models.wait_until_ready("talkative", START_SECONDS)
     kubectl = models.kubectl
     (pod,) = kubectl.list("pods", "-l", "scoring.dev/model=talkative")
@@ -89,11 +90,11 @@ def test_a_talkative_model_tells_no_secret(models: ScoringModels, image: str) ->
 
 def test_last_words_and_failures_tell_no_secret(models: ScoringModels, image: str) -> None:
     env = [{"name": "DB_PASSWORD", "value": "planted-in-variable"}, {"name": "FAILS", "value": "yes"}]
-    models.apply("failing", model=MODEL, runtime={"image": image, "env": env})
+    models.apply("failing", model=TALKATIVE_MODEL, runtime={"image": image, "env": env})
     signed = "https://127.0.0.1:9/model.tar?X-Amz-Signature=planted-in-signature"
     models.apply("unreachable", model={"uri": signed, "format": "sklearn"}, runtime={"image": image})
     broken = {"image": image, "env": [{"name": "SCORING_REDACT_PATTERNS", "value": "planted-in-pattern"}]}
-    models.apply("misconfigured", model=MODEL, runtime=broken)
+    models.apply("misconfigured", model=TALKATIVE_MODEL, runtime=broken)
     assert "[redacted]" in models.wait_for_reason("ModelInvalid", "failing", START_SECONDS)["message"]
     assert (
         "https://127.0.0.1:9/model.tar"

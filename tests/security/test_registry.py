@@ -8,10 +8,11 @@ import pytest
 
 from kubectl import Manifest
 from local_cluster.state import Cluster as LocalCluster
+from local_clusters import open_kubectl
+from model_images import TALKATIVE, TALKATIVE_MODEL, load_model_image
 from registries import PASSWORD, Registry, run_registry
 from samples.demo.clusters import CLUSTER_NAME, Cluster
 from scoring_models import ScoringModels, open_namespace
-from talkative_images import MODEL, load_talkative_image, open_kubectl
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a real node needs root")
 
@@ -30,7 +31,7 @@ class Pushed(NamedTuple):
 @pytest.fixture(scope="module")
 def pushed(cluster: Cluster) -> Iterator[Pushed]:
     """Yield a registry with the image of a model in it."""
-    image = load_talkative_image(cluster)
+    image = load_model_image(cluster, TALKATIVE)
     with run_registry(LocalCluster(CLUSTER_NAME)) as registry:
         digest = registry.push(image, "team/runtime:7")
         yield Pushed(registry, f"{registry.host}/team/runtime:7", f"{registry.host}/team/runtime@{digest}")
@@ -57,7 +58,7 @@ def build_secret(name: str, registry: Registry, password: str) -> Manifest:
 
 def serve(models: ScoringModels, name: str, image: str, *secrets: str) -> None:
     runtime = {"image": image, "imagePullSecrets": [{"name": secret} for secret in secrets]}
-    models.apply(name, model=MODEL, runtime=runtime)
+    models.apply(name, model=TALKATIVE_MODEL, runtime=runtime)
 
 
 def test_an_image_is_pulled_by_digest_with_the_models_own_login(models: ScoringModels, pushed: Pushed) -> None:
@@ -76,7 +77,7 @@ def test_a_login_may_come_from_the_hardware_class(models: ScoringModels, pushed:
         {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": {"name": name}, "spec": hardware}
     )
     try:
-        models.apply("by-class", model=MODEL, hardwareClass=name, runtime={"image": pushed.by_tag})
+        models.apply("by-class", model=TALKATIVE_MODEL, hardwareClass=name, runtime={"image": pushed.by_tag})
         models.wait_until_ready("by-class", START_SECONDS)
     finally:
         models.kubectl("delete", "hardwareclass", name)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from kubectl import Kubectl
+from samples.demo.clusters import Cluster
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +44,10 @@ def find_prometheus(name: str) -> str:
     parts = json.loads(run_local_cluster("status", "--name", name, "--output", "json"))["parts"]
     address: str = next(part["address"] for part in parts if part["name"] == "prometheus")
     return address
+
+
+def open_kubectl(cluster: Cluster) -> Kubectl:
+    """Return kubectl for a cluster of the demo's."""
+    if cluster.kubeconfig is None:
+        raise RuntimeError("the local cluster has a kubeconfig")
+    return Kubectl(cluster.kubectl_program, cluster.kubeconfig)
