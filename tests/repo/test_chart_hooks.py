@@ -1,11 +1,15 @@
 """The chart's hooks: the Job that upgrades the CRDs, and `helm test`."""
 
+import asyncio
+import datetime
 import json
 
 import pytest
+from aiohttp import web
 
 from helm_chart import REQUIRED_VALUES, Manifest, find_hook, render_everything, template_chart
 from scoring_operator.crds import build_crds
+from web_servers import serve
 
 OPERATORS_LABELS = {"app.kubernetes.io/name": "scoring-operator", "app.kubernetes.io/instance": "scoring-operator"}
 
@@ -30,6 +34,47 @@ def test_crds_are_upgraded_by_an_account_that_can_write_nothing_else() -> None:
     assert {(*rule["apiGroups"], *rule["resources"]) for rule in (named, unnamed)} == {
         ("apiextensions.k8s.io", "customresourcedefinitions")
     }
+
+
+def read_crds_hook(age_seconds: int) -> str | None:
+    """Return when an installation upgrades CRDs that the cluster has had for so long; a server on the loopback plays its API server."""
+    created = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_seconds)
+    group = "apiextensions.k8s.io/v1"
+    kind = {
+        "name": "customresourcedefinitions",
+        "kind": "CustomResourceDefinition",
+        "namespaced": False,
+        "verbs": ["get"],
+    }
+    metadata = {"name": "scoringmodels.scoring.dev", "creationTimestamp": f"{created:%Y-%m-%dT%H:%M:%SZ}"}
+    bodies = {
+        f"/apis/{group}": {"kind": "APIResourceList", "groupVersion": group, "resources": [kind]},
+        f"/apis/{group}/{kind['name']}/{metadata['name']}": {
+            "apiVersion": group,
+            "kind": kind["kind"],
+            "metadata": metadata,
+        },
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(bodies.get(request.path), status=200 if request.path in bodies else 404)
+
+    async def render() -> list[Manifest]:
+        async with serve(answer) as url:
+            return await asyncio.to_thread(render_everything, "--dry-run=server", f"--kube-apiserver={url}")
+
+    (job,) = (body for body in asyncio.run(render()) if body["kind"] == "Job")
+    return find_hook(job)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize(("age_seconds", "hook"), [(0, "pre-upgrade"), (3600, "pre-install,pre-upgrade")])
+def test_installation_upgrades_crds_that_were_there_before_it_in_any_time_zone(
+    zone: str, age_seconds: int, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    monkeypatch.setenv("KUBECONFIG", "/dev/null")
+    assert read_crds_hook(age_seconds) == hook
 
 
 def test_values_of_an_earlier_version_alone_are_refused_with_the_remedy() -> None:

@@ -29,7 +29,7 @@ Scoring = Callable[..., Outcome]
 """The command line with some options given already."""
 
 
-def run_scoring(*arguments: object, stdin: str = "") -> Outcome:
+def run_scoring(*arguments: object, stdin: str | bytes = "") -> Outcome:
     """Run a command to its end, whatever that is."""
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), _typed(stdin):
@@ -41,9 +41,10 @@ def run_scoring(*arguments: object, stdin: str = "") -> Outcome:
 
 
 @contextlib.contextmanager
-def _typed(text: str) -> Iterator[None]:
+def _typed(given: str | bytes) -> Iterator[None]:
     before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+    content = given.encode() if isinstance(given, str) else given
+    sys.stdin = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "scoringmodels.scoring.dev" -}}
 {{- $seconds := 0 -}}
 {{- if $crd -}}
-{{- $seconds = sub (now | unixEpoch) (toDate "2006-01-02T15:04:05Z" $crd.metadata.creationTimestamp | unixEpoch) -}}
+{{- $seconds = sub (now | unixEpoch) (toDate "2006-01-02T15:04:05Z07:00" $crd.metadata.creationTimestamp | unixEpoch) -}}
 {{- end -}}
 {{- ternary "pre-install,pre-upgrade" "pre-upgrade" (and .Release.IsInstall (gt (int64 $seconds) 60)) -}}
 {{- end -}}

@@ -7,11 +7,18 @@ from typing import Any
 import yaml
 
 from scoring_cli.errors import InputInvalid
-from scoring_cli.files import STANDARD_INPUT, read_text
+from scoring_cli.files import STANDARD_INPUT, describe_source, read_text
 
 Manifest = dict[str, Any]
 
 SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's, where it is there
+    """Safe; a date stays the text that it is, as for kubectl."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
 
 
 def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
@@ -26,12 +33,12 @@ def _read(path: Path) -> Iterator[tuple[str, str]]:
     is_folder = path != STANDARD_INPUT and path.is_dir()
     files = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES) if is_folder else [path]
     for file in files:
-        yield read_text(file, "FILE"), "standard input" if file == STANDARD_INPUT else str(file)
+        yield read_text(file, "FILE"), describe_source(file)
 
 
 def _parse(text: str, name: str) -> Iterator[Manifest]:
     try:
-        documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise InputInvalid(f"{name} is no YAML: {' '.join(str(error).split())}") from error
     for document in documents:

@@ -21,6 +21,7 @@ from scoring_operator.kinds import SCORING_MODEL, SERVICE, find_path
 
 TIMEOUT_SECONDS = 60.0
 KEY_HEADER = "X-API-Key"
+RESULT_PARTS = 2
 CLUSTER_DOMAIN = ".svc"
 """What only a Service's name inside the cluster ends in."""
 
@@ -136,15 +137,28 @@ def is_inside(url: str) -> bool:
 
 
 def read_answer(answer: Answer) -> Any:  # noqa: ANN401  # JSON
-    """Return the JSON of an answer. Raises EndpointError, with the endpoint's own words, for a status that is an error."""
+    """Return the JSON of an answer: an object whose `result` is a pair, what the model says and how long it took.
+
+    Raises EndpointError, with the endpoint's own words, for a status that is an error and for what is no model's answer.
+    """
+    said = answer.body.decode(errors="replace")[:300]
     try:
         body = json.loads(answer.body)
     except ValueError as error:
-        said = answer.body.decode(errors="replace")[:300]
         raise EndpointError(f"The answer ({answer.status}) is no JSON: {said}") from error
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise EndpointError(describe_refusal(answer.status, body))
+    if not is_result(body):
+        raise EndpointError(
+            f"The answer ({answer.status}) has no result, as a model's has. Is the address that of a model? It says: {said}"
+        )
     return body
+
+
+def is_result(body: object) -> bool:
+    """Tell whether JSON is what `/score` answers."""
+    result = body.get("result") if isinstance(body, dict) else None
+    return isinstance(result, list) and len(result) == RESULT_PARTS
 
 
 def describe_refusal(status: int, body: object) -> str:

@@ -51,11 +51,14 @@ def fetch_family(cluster: Cluster, name: str) -> Family:
     )
 
 
+def find_time(event: Manifest) -> str:
+    """Return when an event was last seen, else when it was made: one written through events.k8s.io may have `eventTime` alone."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+
+
 def _fetch_events(cluster: Cluster, model: Manifest) -> list[Manifest]:
     try:
         events = cluster.list(EVENT, fields=f"involvedObject.uid={model['metadata']['uid']}")
     except ClusterError:
         return []  # The conditions say the same.
-    return sorted(events, key=lambda event: str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]))[
-        -EVENTS_SHOWN:
-    ]
+    return sorted(events, key=find_time)[-EVENTS_SHOWN:]

@@ -10,9 +10,13 @@ STANDARD_INPUT = Path("-")
 
 def read_text(path: Path, option: str) -> str:
     """Return the text. Raises InputInvalid, naming the option."""
-    if path == STANDARD_INPUT:
-        return sys.stdin.read()
     try:
-        return path.read_text(encoding="utf-8")
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputInvalid(f"{option}: {path} cannot be read: {error}.") from error
+        raise InputInvalid(f"{option}: {describe_source(path)} cannot be read: {error}.") from error
+
+
+def describe_source(path: Path) -> str:
+    """Return what messages call it."""
+    return "standard input" if path == STANDARD_INPUT else str(path)

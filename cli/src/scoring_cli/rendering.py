@@ -70,17 +70,25 @@ def make_class(given: Manifest) -> Manifest:
 
 
 def find_environment(body: Manifest) -> dict[str, str] | None:
-    """Return the variables of the operator's container when the object is its Deployment."""
+    """Return the variables of the operator's container when the object is its Deployment.
+
+    Raises InputInvalid for a Deployment whose containers cannot be read.
+    """
     if body["kind"] != "Deployment":
         return None
-    for container in body["spec"]["template"]["spec"]["containers"]:
-        entries: list[dict[str, Any]] = container.get("env") or []
-        found = {
-            entry["name"]: entry["value"] for entry in entries if entry["name"].startswith(PREFIX) and "value" in entry
-        }
-        if f"{PREFIX}RUNTIME_IMAGES" in found:
-            return found
-    return None
+    try:
+        environments = [_read_variables(container) for container in body["spec"]["template"]["spec"]["containers"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputInvalid(
+            f"--operator: Deployment {body['metadata']['name']} has no spec.template.spec.containers as Kubernetes takes them: give what "
+            "`helm template` prints of the chart."
+        ) from error
+    return next((one for one in environments if f"{PREFIX}RUNTIME_IMAGES" in one), None)
+
+
+def _read_variables(container: Manifest) -> dict[str, str]:
+    entries: list[dict[str, Any]] = container.get("env") or []
+    return {entry["name"]: entry["value"] for entry in entries if entry["name"].startswith(PREFIX) and "value" in entry}
 
 
 def read_settings(environment: dict[str, str]) -> Settings:

@@ -8,7 +8,7 @@ from rich.tree import Tree
 
 from scoring_cli.ages import describe_age
 from scoring_cli.documents import Manifest
-from scoring_cli.family import Family
+from scoring_cli.family import Family, find_time
 from scoring_cli.standing import Standing, read_standing
 from scoring_operator.diagnosis import find_condition, find_containers, find_pod_problem, is_ready
 from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, INGRESS, SCALED_OBJECT, SERVICE
@@ -162,7 +162,8 @@ JUDGES: dict[str, Callable[[Manifest], Note]] = {
 def _add_events(tree: Tree, family: Family) -> None:
     branch = tree.add(Text("  newest events")) if family.events else tree
     for event in family.events:
-        branch.add(Text(f"{describe_age(event['lastTimestamp'])} ago  {event['reason']}: {event['message']}"))
+        words = ": ".join(filter(None, (event.get("reason"), event.get("message"))))
+        branch.add(Text(f"{describe_age(find_time(event))} ago  {words}"))
 
 
 def _add_pods(branch: Tree, family: Family) -> None:

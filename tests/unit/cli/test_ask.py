@@ -1,16 +1,19 @@
 """`scoring score`, `load` and `keys` against a runtime as it runs in a pod: a process of its own, with API keys."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from command_line import Outcome, run_scoring
 from free_ports import find_free_port
 from local_clusters import ROOT
 from runtime_processes import Runtime
 from tensor_models import TABLE_EXAMPLE, write_artifact
+from web_servers import serve
 
 ROWS = '{"input": [[1.0, 2, 3, 4.5]]}'
 
@@ -111,6 +114,24 @@ def test_nobody_at_the_address_is_told() -> None:
     assert done.status == 6
     assert "does not answer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("score",), ("score", "-o", "json"), ("load",)])
+@pytest.mark.parametrize("body", ['{"status": "ok"}', '{"result": []}', "[]", '"ok"'])
+def test_answer_of_something_else_than_a_model_is_told(command: tuple[str, ...], body: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text=body, content_type="application/json")
+
+    async def ask_it() -> Outcome:
+        async with serve(answer) as url:
+            return await asyncio.to_thread(run_scoring, *command, "--url", url, "--text", "x")
+
+    done = asyncio.run(ask_it())
+    assert done.status == 6
+    assert "Is the address that of a model?" in done.stderr
+    assert body in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

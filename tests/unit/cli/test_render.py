@@ -137,3 +137,26 @@ def test_wrong_setting_of_the_operator_is_named(tmp_path: Path) -> None:
     outcome = render(build_model(), folder=tmp_path, operator=[build_operator(WORKERS="none")])
     assert outcome.status == 2
     assert "workers" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {},
+        {"spec": None},
+        {"spec": {"template": {"spec": {"containers": ["operator"]}}}},
+        {"spec": {"template": {"spec": {"containers": [{"env": [{"value": "nameless"}]}]}}}},
+    ],
+)
+def test_deployment_of_the_operator_that_is_not_whole_is_told(tmp_path: Path, rest: dict[str, Any]) -> None:
+    head = {name: value for name, value in build_operator().items() if name != "spec"}
+    outcome = render(build_model(), folder=tmp_path, operator=[{**head, **rest}])
+    assert outcome.status == 2
+    assert "--operator: Deployment scoring-operator" in outcome.stderr
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", "größe: 1".encode("latin-1")])
+def test_standard_input_that_is_no_utf_8_is_told(content: bytes) -> None:
+    outcome = run_scoring("render", "-", stdin=content)
+    assert outcome.status == 2
+    assert "standard input cannot be read" in outcome.stderr
