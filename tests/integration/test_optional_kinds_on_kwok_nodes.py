@@ -11,11 +11,9 @@ from operator_processes import OperatorProcess
 from scoring_models import ScoringModels
 from waiting import wait_for
 
-IN_FLIGHT = {
-    "type": "requestsInFlight",
-    "target": 4,
-    "serverAddress": "http://prometheus.monitoring:9090",
-}
+PROMETHEUS = {"serverAddress": "http://prometheus.monitoring:9090"}
+IN_FLIGHT = {"type": "requestsInFlight", "target": 4, **PROMETHEUS}
+ORDERS = {"type": "prometheus", "query": "sum(orders_waiting)", "target": 10, **PROMETHEUS}
 Install = Callable[[str], None]
 
 
@@ -40,14 +38,14 @@ def install(kubectl: Kubectl, tmp_path: Path) -> Iterator[Install]:
 def test_model_that_needs_keda_serves_without_it_and_is_scaled_once_it_is_installed(
     models: ScoringModels, install: Install, operator: OperatorProcess
 ) -> None:
-    models.apply(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [IN_FLIGHT]})
+    models.apply(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [IN_FLIGHT, ORDERS]})
     inactive = wait_for(lambda: models.find_condition("ScalingInactive"), "the condition")
     assert inactive["reason"] == "KedaNotInstalled"
     models.wait_until_ready()
     install("keda")
     spec = wait_for(lambda: models.kubectl.find("scaledobject", "faq"), "the ScaledObject, without a restart")["spec"]
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, 5)
-    assert spec["triggers"][0]["type"] == "prometheus"
+    assert [trigger["type"] for trigger in spec["triggers"]] == ["prometheus", "prometheus"]
     wait_for(lambda: models.find_condition("ScalingInactive") is None, "the condition to go")
     assert models.kubectl.find("hpa", "faq") is None
     models.apply(autoscaling={"maxReplicas": 5})

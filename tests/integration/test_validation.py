@@ -50,6 +50,28 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
         ),
         ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas must not be above maxReplicas"),
         ({"autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas: Required value"),
+        (
+            {
+                "autoscaling": {
+                    "minReplicas": 0,
+                    "maxReplicas": 2,
+                    "metrics": [{"type": "requestsInFlight", "target": 4}, {"type": "cpu", "target": 70}],
+                }
+            },
+            "spec.autoscaling: Invalid value: minReplicas 0 needs a metric of type prometheus or keda",
+        ),
+        (
+            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "pods", "name": "depth", "target": 0}]}},
+            "spec.autoscaling.metrics[0]: Invalid value: target must be more than 0",
+        ),
+        (
+            {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "requestsInFlight", "target": "0m"}]}},
+            "spec.autoscaling.metrics[0]: Invalid value: target must be more than 0",
+        ),
+        (
+            {"autoscaling": {"maxReplicas": 2, "behavior": {"scaleUp": {"policies": []}}}},
+            "spec.autoscaling.behavior.scaleUp.policies in body should have at least 1 items",
+        ),
         ({"model": {}}, "spec.model.uri: Required value"),
         (
             {"model": {"uri": "ftp://host/model.tar"}},
@@ -116,6 +138,18 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             "requestsPerSecond must be at least 0.001; to let nobody in, scale the model to 0",
         ),
         ({"endpoint": {"clients": {"trustedProxies": ["10.0.0.1"]}}}, "cidr must be an IP network such as 10.0.0.0/8"),
+        (
+            {"endpoint": {"clients": {"trustedProxies": ["fd00::1/64"]}}},
+            "cidr must be an IP network such as 10.0.0.0/8",
+        ),
+        (
+            {"endpoint": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["203.0.113.7/24"]}},
+            "cidr must be an IP network such as 10.0.0.0/8",
+        ),
+        (
+            {"network": {"egress": [{"cidr": "203.0.113.7/24"}]}},
+            'spec.network.egress[0].cidr: Invalid value: "203.0.113.7/24": cidr must be an IP network such as 10.0.0.0/8',
+        ),
         (
             {"runtime": {"env": [{"name": "SCORING_API_KEYS_DIR", "value": ""}]}},
             "this variable follows from other fields",
@@ -237,12 +271,55 @@ def test_apply_fills_in_the_defaults(models: ScoringModels) -> None:
     assert spec["autoscaling"] == {"minReplicas": 1, "maxReplicas": 3, "metrics": [{"type": "cpu", "target": 70}]}
 
 
-def test_apply_refuses_a_hardware_class_with_a_bare_accelerator_name(kubectl: Kubectl) -> None:
-    spec = {"accelerator": {"resource": "gpu"}, "resources": {"limits": {"cpu": 1}}}
-    with pytest.raises(KubectlError, match=r"spec\.accelerator\.resource"):
-        kubectl.apply(
-            {"apiVersion": "scoring.dev/v1beta1", "kind": "HardwareClass", "metadata": {"name": "bad"}, "spec": spec}
-        )
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "203.0.113.7/32", "fd00::/8", "fd00::1/128"])
+def test_apply_accepts_networks_of_any_size(models: ScoringModels, cidr: str) -> None:
+    models.apply("networked", network={"ingress": [{"cidr": cidr}], "egress": [{"cidr": cidr}]})
+
+
+def apply_class(kubectl: Kubectl, **spec: Any) -> str:
+    """Have the API server check a HardwareClass without keeping it; return what kubectl says."""
+    body = {
+        "apiVersion": "scoring.dev/v1beta1",
+        "kind": "HardwareClass",
+        "metadata": {"name": "checked"},
+        "spec": {"resources": {"limits": {"cpu": 1}}, **spec},
+    }
+    return kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(body))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"accelerator": {"resource": "gpu"}}, "spec.accelerator.resource"),
+        ({"tolerations": [{"value": "a"}]}, "a toleration without a key needs operator Exists"),
+        ({"tolerations": [{"key": "", "value": "a"}]}, "a toleration without a key needs operator Exists"),
+        ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "value is for operator Equal"),
+        ({"tolerations": [{"key": "a", "tolerationSeconds": 60}]}, "tolerationSeconds is for effect NoExecute"),
+        (
+            {"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 60}]},
+            "tolerationSeconds is for effect NoExecute",
+        ),
+    ],
+)
+def test_apply_says_what_is_wrong_with_a_hardware_class(kubectl: Kubectl, spec: dict[str, Any], message: str) -> None:
+    with pytest.raises(KubectlError) as refused:
+        apply_class(kubectl, **spec)
+    assert message in str(refused.value)
+
+
+def test_apply_accepts_each_toleration_that_a_pod_may_have(kubectl: Kubectl) -> None:
+    tolerations = [
+        {"operator": "Exists"},
+        {"key": "", "operator": "Exists", "value": "", "effect": "NoSchedule"},
+        {"key": "gpu"},
+        {"key": "gpu", "value": "a", "effect": "PreferNoSchedule"},
+        {"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0},
+    ]
+    assert "created" in apply_class(kubectl, tolerations=tolerations)
+
+
+def test_apply_accepts_a_gpu_among_the_limits(kubectl: Kubectl) -> None:
+    assert "created" in apply_class(kubectl, resources={"limits": {"cpu": 1, "nvidia.com/gpu": 1}})
 
 
 @pytest.mark.parametrize(

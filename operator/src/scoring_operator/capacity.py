@@ -55,9 +55,10 @@ class Expression(BaseModel):
 
 
 class Term(BaseModel):
-    """Expressions that a node's labels must all match."""
+    """Expressions that a node's labels and fields, of which there is its name, must all match."""
 
     expressions: tuple[Expression, ...] | None = Field(None, alias="matchExpressions")
+    fields: tuple[Expression, ...] | None = Field(None, alias="matchFields")
 
 
 class NodeSelector(BaseModel):
@@ -73,17 +74,47 @@ def read_amount(quantity: int | str) -> float:
 
 
 def sum_requests(pod: Manifest) -> dict[str, float]:
-    """Return what the scheduler counts for a pod: the sum of its containers' requests, or what an init container needs if that is more."""
-    total: dict[str, float] = {PODS: 1.0}
-    for container in pod["spec"].get("containers") or []:
-        for name, quantity in (container.get("resources", {}).get("requests") or {}).items():
-            total[name] = total.get(name, 0.0) + read_amount(quantity)
-    for container in pod["spec"].get("initContainers") or []:
-        for name, quantity in (container.get("resources", {}).get("requests") or {}).items():
-            total[name] = max(total.get(name, 0.0), read_amount(quantity))
-    for name, quantity in (pod["spec"].get("overhead") or {}).items():
-        total[name] = total.get(name, 0.0) + read_amount(quantity)
-    return total
+    """Return what the scheduler counts for a pod: what its containers request, or the pod as a whole where that says so, and its overhead."""
+    spec = pod["spec"]
+    total = {**sum_containers(spec), **read_requests(spec)}
+    add(total, read_amounts(spec.get("overhead")).items())
+    return {**total, PODS: 1.0}
+
+
+def sum_containers(spec: Manifest) -> dict[str, float]:
+    """Return what a pod's containers and sidecars request together, or what an init container does beside the sidecars before it if that is more.
+
+    Sidecars are the init containers that never end (restartPolicy Always).
+    """
+    total: dict[str, float] = {}
+    sidecars: dict[str, float] = {}
+    starting: dict[str, float] = {}
+    for container in spec.get("containers") or []:
+        add(total, read_requests(container).items())
+    for container in spec.get("initContainers") or []:
+        if container.get("restartPolicy") == "Always":
+            add(sidecars, read_requests(container).items())
+        else:
+            for name, amount in read_requests(container).items():
+                starting[name] = max(starting.get(name, 0.0), sidecars.get(name, 0.0) + amount)
+    add(total, sidecars.items())
+    return {**total, **{name: max(total.get(name, 0.0), amount) for name, amount in starting.items()}}
+
+
+def read_requests(holder: Manifest) -> dict[str, float]:
+    """Return what a container requests, or a pod as a whole."""
+    return read_amounts((holder.get("resources") or {}).get("requests"))
+
+
+def read_amounts(quantities: Mapping[str, int | str] | None) -> dict[str, float]:
+    """Return quantities in base units."""
+    return {name: read_amount(quantity) for name, quantity in (quantities or {}).items()}
+
+
+def add(total: dict[str, float], amounts: Iterable[tuple[str, float]]) -> None:
+    """Add amounts of resources to those that there are already."""
+    for name, amount in amounts:
+        total[name] = total.get(name, 0.0) + amount
 
 
 def read_load(pod: Manifest) -> Load:
@@ -104,9 +135,7 @@ def sum_by_node(loads: Iterable[Load]) -> dict[str, dict[str, float]]:
     used: dict[str, dict[str, float]] = {}
     for load in loads:
         if load.node and not load.has_ended:
-            total = used.setdefault(load.node, {})
-            for name, amount in load.requests:
-                total[name] = total.get(name, 0.0) + amount
+            add(used.setdefault(load.node, {}), load.requests)
     return used
 
 
@@ -130,7 +159,7 @@ def find_request(hardware: HardwareClass) -> dict[str, float]:
     resources = hardware.spec.resources
     asked = {PODS: 1.0}
     for amounts in (resources.limits or {}, resources.requests or {}):
-        asked.update({name: read_amount(quantity) for name, quantity in amounts.items()})
+        asked.update(read_amounts(amounts))
     if hardware.spec.accelerator is not None:
         asked[hardware.spec.accelerator.resource] = float(hardware.spec.accelerator.count)
     return asked
@@ -174,7 +203,7 @@ def list_taints(node: Manifest) -> list[Manifest]:
 def is_tolerated(taint: Manifest, hardware: HardwareClass) -> bool:
     """Tell whether the class tolerates a taint, as Kubernetes matches them."""
     return any(
-        (toleration.key is None or toleration.key == taint["key"])
+        (not toleration.key or toleration.key == taint["key"])
         and (toleration.effect is None or toleration.effect == taint["effect"])
         and (toleration.operator == "Exists" or (toleration.value or "") == taint.get("value", ""))
         for toleration in hardware.spec.tolerations
@@ -195,15 +224,19 @@ def read_required_affinity(hardware: HardwareClass) -> NodeSelector | None:
 
 
 def fulfils(node: Manifest, selector: NodeSelector | None) -> bool:
-    """Tell whether a node's labels fulfil one of the terms of a selector, if there is one."""
+    """Tell whether a node fulfils one of the terms of a selector, if there is one; a term that says nothing is for no node, as Kubernetes has it."""
     labels = node["metadata"].get("labels") or {}
+    fields = {"metadata.name": node["metadata"]["name"]}
     return selector is None or any(
-        all(matches(labels, expression) for expression in term.expressions or ()) for term in selector.terms
+        (term.expressions or term.fields)
+        and all(matches(labels, expression) for expression in term.expressions or ())
+        and all(matches(fields, expression) for expression in term.fields or ())
+        for term in selector.terms
     )
 
 
 def matches(labels: Mapping[str, str], expression: Expression) -> bool:
-    """Tell whether labels match one expression of a node selector."""
+    """Tell whether labels, or fields, match one expression of a node selector."""
     value, values = labels.get(expression.key), expression.values or ()
     operators: Mapping[str, Callable[[], bool]] = {
         "In": lambda: value in values,

@@ -188,10 +188,15 @@ def read_limit(body: Manifest) -> tuple[Key | None, bool]:
 
 
 def read_accelerator(body: Manifest) -> tuple[str, str]:
-    """Return the name of a hardware class, and what accelerator it gives: its resource, `resourceClaim`, or nothing."""
+    """Return the name of a hardware class, and what accelerator it gives: its resource, `resourceClaim`, or nothing.
+
+    The first one of those that stand among its resources, where they may stand as well.
+    """
     spec = body.get("spec", {})
-    accelerator = CLAIM if CLAIM in spec else str((spec.get("accelerator") or {}).get("resource", ""))
-    return body["metadata"]["name"], accelerator
+    resources = spec.get("resources") or {}
+    plugged = sorted(name for side in ("requests", "limits") for name in resources.get(side) or () if "/" in name)
+    named = (spec.get("accelerator") or {}).get("resource")
+    return body["metadata"]["name"], CLAIM if CLAIM in spec else str(named or next(iter(plugged), ""))
 
 
 def is_unplaced(pod: Manifest) -> bool:

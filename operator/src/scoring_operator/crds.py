@@ -19,15 +19,10 @@ from scoring_operator.api import (
     Manifest,
     ScoringModelSpec,
     ScoringModelStatus,
-    cel,
 )
+from scoring_operator.api.scoring_model import NAME_RULE
 
 Schema = dict[str, Any]
-
-NAME_RULE = cel(
-    "self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-    "metadata.name must be a valid Service name: at most 63 of a-z, 0-9 and -, starting with a letter and not ending with -",
-)
 
 
 def column(name: str, path: str, kind: str = "string", **more: Any) -> Manifest:
@@ -51,7 +46,7 @@ def build_scoring_model_crd() -> Manifest:
             "spec": build_schema(ScoringModelSpec),
             "status": {**build_schema(ScoringModelStatus), "default": {"observedGeneration": UNSEEN_GENERATION}},
         },
-        "x-kubernetes-validations": [NAME_RULE],
+        "x-kubernetes-validations": [NAME_RULE.render("self.metadata.name")],
     }
     version = {
         "schema": build_root_schema(schema),

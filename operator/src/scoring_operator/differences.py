@@ -4,6 +4,7 @@ Fields that only the live object has (defaults, an autoscaler's replicas, an inj
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from scoring_operator.api import Manifest
@@ -16,6 +17,11 @@ LIST_KEYS = ("name", "uid")
 """Fields that identify an item of a list; lists without them are compared as a whole."""
 
 QUANTITY_PARENTS = (".requests", ".limits")
+"""Objects all of whose fields are quantities."""
+
+QUANTITY_FIELDS = (".emptyDir.sizeLimit", ".target.averageValue", ".scaleUp.tolerance", ".scaleDown.tolerance")
+"""Quantities elsewhere, of those that are rendered."""
+
 ABSENT = "(absent)"
 
 
@@ -53,8 +59,11 @@ def compare_lists(live: list[Any], rendered: list[Any], path: str) -> Iterator[D
 
 def is_same(live: object, rendered: object, path: str) -> bool:
     """Tell whether two plain values mean the same: the API server writes quantities in its own way (1000m as 1)."""
-    if path.rpartition(".")[0].endswith(QUANTITY_PARENTS) and live is not None:
-        return parse_quantity(str(live)) == parse_quantity(str(rendered))
+    is_quantity = path.endswith(QUANTITY_FIELDS) or path.rpartition(".")[0].endswith(QUANTITY_PARENTS)
+    if is_quantity and live is not None:
+        # Names of annotations have dots as well, and may end like the path of a quantity.
+        with suppress(ValueError):
+            return parse_quantity(str(live)) == parse_quantity(str(rendered))
     return bool(live == rendered)
 
 

@@ -12,10 +12,11 @@ from scoring_operator.kinds import GATEWAY, HARDWARE_CLASS, MANAGER, MODEL_LABEL
 COMPRESSION_LEVEL = 2
 
 CONDITION_FIELDS = ("type", "status", "lastTransitionTime")
-OWN_CONTAINER_FIELDS = ("name", "image", "resources")
+OWN_CONTAINER_FIELDS = ("name", "image", "resources", "restartPolicy")
 OWN_SPEC_FIELDS = ("imagePullSecrets",)
 ROOM_METADATA_FIELDS = ("name", "namespace", "uid", "resourceVersion", "labels")
-ROOM_SPEC_FIELDS = ("nodeName", "overhead", "taints", "unschedulable")
+ROOM_CONTAINER_FIELDS = ("resources", "restartPolicy")
+ROOM_SPEC_FIELDS = ("nodeName", "resources", "overhead", "taints", "unschedulable")
 ROOM_STATUS_FIELDS = ("phase", "allocatable")
 OTHERS_METADATA_FIELDS = (*ROOM_METADATA_FIELDS, "ownerReferences")
 LISTENER_FIELDS = ("name", "hostname", "protocol")
@@ -69,7 +70,7 @@ def reduce_to_room(body: Manifest) -> Manifest:
     conditions = [one for one in status.get("conditions") or [] if one["type"] == "Ready"]
     return {
         "metadata": pick(body["metadata"], *ROOM_METADATA_FIELDS),
-        "spec": reduce_spec(body.get("spec", {}), ("resources",)),
+        "spec": reduce_spec(body.get("spec", {}), ROOM_CONTAINER_FIELDS),
         "status": {
             **pick(status, *ROOM_STATUS_FIELDS),
             "conditions": [pick(condition, "type", "status") for condition in conditions],

@@ -97,6 +97,7 @@ class Reconciler:
             if await self._children.apply(key, model, children):
                 return SETTLE_SECONDS
         except ModelProblem as problem:
+            self._settle(key, is_rolled_out=False)
             await self._report(replace(self._observe(key, body, hardware, problem), route=route))
             # What has our name without our label is not watched.
             return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
@@ -251,8 +252,10 @@ def describe_missing_kind(kind: Kind, hardware: HardwareClass) -> ModelProblem:
 
 def is_pushed(body: Manifest, live: Manifest, wished: Manifest) -> bool:
     """Tell whether new pods are due to something else than a change of the model itself: its class, or the operator's own settings."""
-    is_own_change = body.get("status", {}).get("observedGeneration") != body["metadata"]["generation"]
-    return not is_own_change and not has_pods_of(live, wished)
+    status = body.get("status", {})
+    # An operator before appliedGeneration has left only the other one.
+    applied = status.get("appliedGeneration", status.get("observedGeneration"))
+    return bool(applied == body["metadata"]["generation"]) and not has_pods_of(live, wished)
 
 
 def has_pods_of(live: Manifest, wished: Manifest) -> bool:

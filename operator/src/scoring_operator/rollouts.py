@@ -27,8 +27,11 @@ class Rollouts:
         self._turns: dict[str, Turns] = {}
 
     def begin(self, key: Key, hardware_class: str, models: int) -> bool:
-        """Tell whether a model may roll out now; if not, it waits. `models` is the number of models of the class."""
+        """Tell whether a model may roll out now; if not, it waits, in this class alone. `models` is the number of models of the class."""
         turns = self._turns.setdefault(hardware_class, Turns())
+        for others in self._turns.values():
+            if others is not turns:
+                others.waiting.pop(key, None)
         turns.limit = max(1, math.floor(self._share * models))
         if key not in turns.rolling and len(turns.rolling) >= turns.limit:
             turns.waiting[key] = None

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         "requested",
         description=(
             "requested: a NetworkPolicy for models with spec.network. always: for all models; those without spec.network reach nothing but "
-            "DNS and their artifact's host."
+            "DNS and, at any address, the port of the host from which their artifact is fetched, and that of their tokens' issuer."
         ),
     )
     service_accounts: Literal["requested", "always"] = Field(

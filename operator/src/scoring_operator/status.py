@@ -86,10 +86,11 @@ def build_status(observation: Observation, now: datetime.datetime) -> Manifest:
     """Return the whole status; times of conditions that did not change stay as they were."""
     replicas = count_replicas(observation.deployment)
     verdict = judge(observation, replicas)
-    name = observation.model["metadata"]["name"]
+    name, generation = (observation.model["metadata"][field_name] for field_name in ("name", "generation"))
     known = observation.model.get("status", {})
     status = {
-        "observedGeneration": observation.model["metadata"]["generation"],
+        "observedGeneration": generation,
+        "appliedGeneration": generation if observation.problem is None else known.get("appliedGeneration"),
         "conditions": build_conditions(observation, verdict, now),
         "url": observation.url,
         "replicas": replicas.existing,

@@ -99,6 +99,56 @@ def test_parse_names_the_class_and_the_field_when_a_class_is_wrong(
     assert field in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("toleration", "message"),
+    [
+        ({}, "a toleration without a key needs operator Exists"),
+        ({"key": "", "value": "a"}, "a toleration without a key needs operator Exists"),
+        ({"effect": "NoSchedule"}, "a toleration without a key needs operator Exists"),
+        ({"key": "gpu", "operator": "Exists", "value": "a"}, "value is for operator Equal"),
+        ({"key": "gpu", "tolerationSeconds": 60}, "tolerationSeconds is for effect NoExecute"),
+        (
+            {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 60},
+            "tolerationSeconds is for effect NoExecute",
+        ),
+    ],
+)
+def test_toleration_is_refused_when_no_pod_could_have_it(
+    build_class: Callable[..., HardwareClass], toleration: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelProblem, match=r"spec\.tolerations\.0: ") as refused:
+        build_class(tolerations=[toleration])
+    assert message in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "toleration",
+    [
+        {"operator": "Exists"},
+        {"key": "", "operator": "Exists", "value": ""},
+        {"key": "gpu"},
+        {"key": "gpu", "value": "a", "effect": "NoSchedule"},
+        {"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0},
+    ],
+)
+def test_toleration_may_be_any_that_a_pod_may_have(
+    build_class: Callable[..., HardwareClass], toleration: dict[str, Any]
+) -> None:
+    (parsed,) = build_class(tolerations=[toleration]).spec.tolerations
+    assert parsed.model_dump(by_alias=True, exclude_unset=True) == toleration
+
+
+@pytest.mark.parametrize("name", ["a", "faq", "faq-1", "a" * 63])
+def test_name_may_be_any_that_a_service_may_have(build_model: Callable[..., ScoringModel], name: str) -> None:
+    assert build_model(name).name == name
+
+
+@pytest.mark.parametrize("name", ["My_Model", "1st", "a.b", "faq-", "-faq", "FAQ", "", "a" * 64])
+def test_name_is_refused_when_no_service_may_have_it(build_model: Callable[..., ScoringModel], name: str) -> None:
+    with pytest.raises(ModelProblem, match=r"metadata\.name must be a valid Service name: at most 63 of"):
+        build_model(name)
+
+
 def test_parse_names_each_field_when_several_are_wrong(build_model: Callable[..., ScoringModel]) -> None:
     with pytest.raises(ModelProblem) as refused:
         build_model(replicas=-1, endpoint={"type": "ExternalName"})

@@ -11,6 +11,9 @@ from scoring_operator.errors import ModelProblem
 CPU = {"type": "cpu", "target": 70}
 IN_FLIGHT = {"type": "requestsInFlight", "target": 4}
 PODS = {"type": "pods", "name": "requests", "target": 4}
+QUERY = {"type": "prometheus", "query": "sum(orders_waiting)", "target": 10}
+CRON = {"type": "keda", "trigger": {"type": "cron", "metadata": {"desiredReplicas": "2"}}}
+SLEEPS_FOR_GOOD = "minReplicas 0 needs a metric of type prometheus or keda"
 
 
 def parse(build_model: Callable[..., ScoringModel], *metrics: Manifest, **bounds: int) -> Any:
@@ -32,6 +35,10 @@ def parse(build_model: Callable[..., ScoringModel], *metrics: Manifest, **bounds
         ({**CPU, "serverAddress": "http://p"}, "serverAddress is allowed for metrics of type requestsInFlight"),
         ({"type": "keda"}, "trigger is required for metrics of type keda"),
         ({"type": "pods", "name": "x", "target": "many"}, "must be a quantity"),
+        ({"type": "pods", "name": "x", "target": 0}, "target must be more than 0"),
+        ({"type": "external", "name": "x", "target": "0m"}, "target must be more than 0"),
+        ({**QUERY, "target": "0.0"}, "target must be more than 0"),
+        ({**IN_FLIGHT, "target": "0"}, "target must be more than 0"),
     ],
 )
 def test_metric_says_what_is_wrong_with_its_fields(
@@ -45,8 +52,12 @@ def test_metric_says_what_is_wrong_with_its_fields(
 @pytest.mark.parametrize(
     ("metrics", "bounds", "message"),
     [
-        ([CPU], {"minReplicas": 0}, "minReplicas 0 needs a metric that tells of work while no replica runs"),
-        ([PODS], {"minReplicas": 0}, "minReplicas 0 needs a metric that tells of work while no replica runs"),
+        ([CPU], {"minReplicas": 0}, SLEEPS_FOR_GOOD),
+        ([PODS], {"minReplicas": 0}, SLEEPS_FOR_GOOD),
+        ([IN_FLIGHT], {"minReplicas": 0}, SLEEPS_FOR_GOOD),
+        ([{"type": "requestsPerSecond", "target": 5}], {"minReplicas": 0}, SLEEPS_FOR_GOOD),
+        ([{"type": "queueWaitMilliseconds", "target": 50}, CPU], {"minReplicas": 0}, SLEEPS_FOR_GOOD),
+        ([IN_FLIGHT], {"minReplicas": 0}, "or set minReplicas to 1"),
         ([IN_FLIGHT, PODS], {}, "metrics of type pods and external cannot stand beside those that KEDA reads"),
         ([CPU], {"minReplicas": 6}, "minReplicas must not be above maxReplicas"),
     ],
@@ -57,6 +68,23 @@ def test_autoscaling_says_what_does_not_go_together(
     with pytest.raises(ModelProblem, match=r"spec\.autoscaling: ") as refused:
         parse(build_model, *metrics, **bounds)
     assert message in refused.value.message
+
+
+@pytest.mark.parametrize("target", ["1m", "0.5", 1, "1Ki", "10"])
+def test_target_may_be_any_quantity_above_zero(build_model: Callable[..., ScoringModel], target: int | str) -> None:
+    assert parse(build_model, {**QUERY, "target": target}).metrics[0].target == target
+
+
+def test_policies_of_a_behavior_are_left_out_or_there(build_model: Callable[..., ScoringModel]) -> None:
+    with pytest.raises(ModelProblem, match=r"spec\.autoscaling\.behavior\.scaleUp\.policies"):
+        build_model(autoscaling={"maxReplicas": 2, "behavior": {"scaleUp": {"policies": []}}})
+
+
+@pytest.mark.parametrize("metrics", [[QUERY], [CRON], [IN_FLIGHT, QUERY], [CPU, IN_FLIGHT, CRON]])
+def test_model_may_sleep_when_one_metric_is_there_without_replicas(
+    build_model: Callable[..., ScoringModel], metrics: list[Manifest]
+) -> None:
+    assert parse(build_model, *metrics, minReplicas=0).min_replicas == 0
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from scoring_operator.api import HardwareClass, Manifest
-from scoring_operator.capacity import Room, find_room, read_load, sum_by_node
+from scoring_operator.capacity import Room, find_room, read_load, sum_by_node, sum_requests
 from scoring_operator.errors import ModelProblem
+from scoring_operator.kinds import MODEL_LABEL, POD
+from scoring_operator.packing import pack, unpack
 
 Build = Callable[..., HardwareClass]
 GPU = {"accelerator": {}, "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}
@@ -61,12 +63,72 @@ def test_request_of_an_init_container_counts_when_it_is_the_larger_one(build_cla
     assert count(build_class(resources={"requests": {"cpu": "1"}}), [build_node()], pod) == 4
 
 
+def container(restart_policy: str | None = None, **requests: str) -> Manifest:
+    return {"resources": {"requests": requests}, **({"restartPolicy": restart_policy} if restart_policy else {})}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cores"),
+    [
+        ({"initContainers": [container("Always", cpu="500m")]}, 1.5),
+        ({"initContainers": [container("Always", cpu="500m"), container("Always", cpu="250m")]}, 1.75),
+        ({"initContainers": [container("Always", cpu="500m"), container(cpu="1")]}, 1.5),
+        ({"initContainers": [container("Always", cpu="500m"), container(cpu="3")]}, 3.5),
+        ({"initContainers": [container(cpu="3"), container("Always", cpu="500m")]}, 3.0),
+        ({"initContainers": [container(cpu="3"), container("Always", cpu="5")]}, 6.0),
+        ({"resources": {"requests": {"cpu": "4"}}, "initContainers": [container(cpu="5")]}, 4.0),
+        ({"resources": {"requests": {"memory": "1Gi"}}}, 1.0),
+        ({"resources": {"limits": {"cpu": "4"}}, "overhead": {"cpu": "250m"}}, 1.25),
+        ({"resources": {"requests": {"cpu": "4"}}, "overhead": {"cpu": "250m"}}, 4.25),
+    ],
+)
+def test_requests_are_counted_as_the_scheduler_counts_them(spec: Manifest, cores: float) -> None:
+    pod = build_pod(cpu="1")
+    pod["spec"].update(spec)
+    kept = unpack(pack(POD, pod))
+    assert sum_requests(kept)["cpu"] == cores
+    assert sum_requests(kept)["pods"] == 1
+
+
+def test_of_a_models_own_pods_sidecars_are_kept_apart_too() -> None:
+    pod = build_pod(cpu="1")
+    pod["metadata"]["labels"] = {MODEL_LABEL: "faq"}
+    pod["spec"]["initContainers"] = [{"name": "fetch", **container(cpu="1")}, container("Always", cpu="500m")]
+    assert sum_requests(unpack(pack(POD, pod)))["cpu"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("term", "suits"),
+    [
+        ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node"]}]}, True),
+        ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["other"]}]}, False),
+        ({"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["node"]}]}, False),
+        ({"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["other"]}]}, True),
+        (
+            {
+                "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node"]}],
+                "matchExpressions": [{"key": "pool", "operator": "In", "values": ["gpu"]}],
+            },
+            False,
+        ),
+        ({}, False),
+        ({"matchFields": [], "matchExpressions": []}, False),
+    ],
+)
+def test_required_node_affinity_is_heeded_in_fields_and_empty_terms(
+    build_class: Build, term: Manifest, suits: bool
+) -> None:
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    assert (count(build_class(affinity=affinity), [build_node()]) > 0) is suits
+
+
 @pytest.mark.parametrize(
     ("node", "spec", "suits"),
     [
         (build_node(ready="False"), {}, False),
         (build_node(unschedulable=True), {}, False),
         (build_node(unschedulable=True), {"tolerations": [{"operator": "Exists"}]}, True),
+        (build_node(unschedulable=True), {"tolerations": [{"key": "", "operator": "Exists"}]}, True),
         (build_node(), {"nodeSelector": {"pool": "cpu"}}, True),
         (build_node(), {"nodeSelector": {"pool": "gpu"}}, False),
         (build_node(taints=[{"key": "gpu", "effect": "NoSchedule"}]), {}, False),
@@ -126,6 +188,7 @@ def test_required_node_affinity_is_heeded(
         {"nodeSelectorTerms": [None]},
         {"nodeSelectorTerms": [{"matchExpressions": [{"operator": "In"}]}]},
         {"nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "Near"}]}]},
+        {"nodeSelectorTerms": [{"matchFields": [{"operator": "In"}]}]},
     ],
 )
 def test_malformed_node_affinity_is_a_problem_of_the_class(build_class: Build, required: object) -> None:

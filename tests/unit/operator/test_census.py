@@ -41,6 +41,7 @@ def store() -> Store:
         ("cpu", {}),
         ("gpu", {"accelerator": {"resource": "nvidia.com/gpu"}}),
         ("dra", {"resourceClaim": {}}),
+        ("amd", {"resources": {"limits": {"cpu": 1, "amd.com/gpu": 1}}}),
     ):
         body = build(name, spec=spec)
         del body["metadata"]["namespace"]
@@ -116,6 +117,7 @@ def test_replicas_without_a_node_are_counted_by_accelerator(store: Store, read: 
     assert read("pending_replicas", hardware_class="gpu", accelerator="nvidia.com/gpu") == 2
     assert read("pending_replicas", hardware_class="cpu", accelerator="") == 0
     assert read("pending_replicas", hardware_class="dra", accelerator="resourceClaim") == 0
+    assert read("pending_replicas", hardware_class="amd", accelerator="amd.com/gpu") == 0
 
 
 def test_no_more_models_are_named_than_can_be_kept(store: Store, census: Census) -> None:

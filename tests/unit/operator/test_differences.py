@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,6 +69,30 @@ def test_text_that_looks_like_a_quantity_is_compared_as_text_elsewhere() -> None
         build(change(env=[{"name": "A", "value": "1000m"}])),
     )
     assert find_differences(live, wished) == ((".spec.containers[runtime].env[A].value", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("body", "other"),
+    [
+        (lambda amount: {"volumes": [{"name": "work", "emptyDir": {"sizeLimit": amount}}]}, ("1Gi", "1024Mi")),
+        (lambda amount: {"metrics": [{"pods": {"target": {"averageValue": amount}}}]}, ("1", "1000m")),
+        (lambda amount: {"metrics": [{"external": {"target": {"averageValue": amount}}}]}, ("1500m", "1.5")),
+        (lambda amount: {"behavior": {"scaleUp": {"tolerance": amount}}}, ("50m", "0.05")),
+    ],
+)
+def test_quantity_outside_of_resources_is_compared_by_its_amount(
+    body: Callable[[str], Manifest], other: tuple[str, str]
+) -> None:
+    live, rendered = other
+    assert find_differences({"spec": body(live)}, {"spec": body(rendered)}) == ()
+    ((_, found),) = find_differences({"spec": body(live)}, {"spec": body("7")})
+    assert found == live
+
+
+@pytest.mark.parametrize("name", ["example.com/a.limits.b", "example.com/a.sizeLimit", "tolerance"])
+def test_annotation_that_is_named_like_a_quantity_is_compared_as_text(name: str) -> None:
+    live, wished = ({"metadata": {"annotations": {name: text}}} for text in ("as it was", "as rendered"))
+    assert find_differences(live, wished) == ((f".metadata.annotations.{name}", "as it was"),)
 
 
 def test_nothing_differs_when_named_items_come_in_another_order() -> None:

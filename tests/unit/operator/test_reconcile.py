@@ -22,6 +22,7 @@ class ReluctantCluster:
     def __init__(self, error: Exception) -> None:
         self._error = error
         self.events: list[str] = []
+        self.statuses: list[Manifest] = []
 
     def now(self) -> datetime.datetime:
         """Return any time."""
@@ -37,17 +38,32 @@ class ReluctantCluster:
         raise self._error
 
 
-def reconcile(body: Manifest, settings: Settings, error: Exception, rounds: int = 1) -> list[str]:
-    """Do some rounds for a model whose status is refused; return the events. Raises what the last round does."""
+class ClusterWithoutChildren(ReluctantCluster):
+    """Takes statuses and events, and knows of no way to write or delete a child."""
+
+    async def write_status(self, kind: Kind, body: Manifest, status: Manifest) -> Manifest:
+        """Take note of the status."""
+        del kind
+        self.statuses.append(status)
+        return {**body, "status": status}
+
+
+def reconcile_with(cluster: ReluctantCluster, body: Manifest, settings: Settings, rounds: int = 1) -> None:
+    """Do some rounds for a model. Raises what the last round does."""
     store = Store()
     store.put(SCORING_MODEL, {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}})
-    cluster: Any = ReluctantCluster(error)
-    reconciler = Reconciler(cluster, store, settings, lambda _: None)
+    given: Any = cluster
+    reconciler = Reconciler(given, store, settings, lambda _: None)
     for _ in range(rounds):
         with suppress(Rejected):
             asyncio.run(reconciler.reconcile(Key("team", "faq")))
-    events: list[str] = cluster.events
-    return events
+
+
+def reconcile(body: Manifest, settings: Settings, error: Exception, rounds: int = 1) -> list[str]:
+    """Do some rounds for a model whose status is refused; return the events. Raises what the last round does."""
+    cluster = ReluctantCluster(error)
+    reconcile_with(cluster, body, settings, rounds)
+    return cluster.events
 
 
 def test_status_of_an_older_version_is_tried_again(build_body: Callable[..., Manifest], settings: Settings) -> None:
@@ -65,3 +81,20 @@ def test_model_whose_status_the_schema_refuses_is_told_of_by_one_event(
 ) -> None:
     events = reconcile(build_body(replicas="two"), settings, Rejected("422: no such key"), rounds=3)
     assert events == ["Warning InvalidSpec"]
+
+
+def test_model_that_an_older_schema_let_sleep_for_good_is_told_the_remedy_and_keeps_its_children(
+    build_body: Callable[..., Manifest], settings: Settings
+) -> None:
+    """The API server lets a field that does not change be as it is, so such a model may be there when the operator is upgraded."""
+    in_flight = {"type": "requestsInFlight", "target": 4}
+    cluster = ClusterWithoutChildren(Rejected("not asked for"))
+    reconcile_with(
+        cluster, build_body(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [in_flight]}), settings
+    )
+    (status,) = cluster.statuses
+    ready, stalled = status["conditions"]
+    assert (ready["status"], ready["reason"], stalled["type"]) == ("False", "InvalidSpec", "Stalled")
+    assert ready["message"].startswith("ScoringModel faq: spec.autoscaling: ")
+    assert ready["message"].endswith("or set minReplicas to 1.")
+    assert cluster.events == ["Warning InvalidSpec"]

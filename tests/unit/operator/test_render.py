@@ -147,6 +147,19 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "reaching-services-of-the-cluster": (
+        {
+            "model": {
+                "uri": "s3://models/faq.tar",
+                "format": "sklearn",
+                "endpoint": "https://minio.storage.svc:9000",
+                "credentials": {"secretName": "s3"},
+            },
+            "endpoint": {"jwt": {"issuer": "https://kubernetes.default.svc.cluster.local", "audiences": ["faq"]}},
+            "network": {},
+        },
+        {},
+    ),
     "fetched-from-a-store": (
         {
             "model": {
@@ -363,14 +376,28 @@ def test_autoscaler_is_absent_when_replicas_are_fixed(
     assert render_children(build_model(), build_class(), settings)[AUTOSCALER] is None
 
 
-def test_accelerated_replicas_give_theirs_back_before_a_new_one_comes(
-    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], settings: Settings
+@pytest.mark.parametrize(
+    ("hardware", "has_devices"),
+    [
+        ({}, False),
+        ({"accelerator": {}}, True),
+        ({"resourceClaim": {"deviceClassName": "gpu.example.com"}}, True),
+        ({"resources": {"limits": {"cpu": 1, "nvidia.com/gpu": 1}}}, True),
+        ({"resources": {"requests": {"amd.com/gpu": "1"}, "limits": {"amd.com/gpu": "1"}}}, True),
+        ({"resources": {"limits": {"cpu": 1, "nvidia.com/gpu": 0}}}, False),
+        ({"resources": {"limits": {"cpu": 1, "ephemeral-storage": "1Gi", "hugepages-2Mi": "4Mi"}}}, False),
+    ],
+)
+def test_replicas_with_devices_give_theirs_back_before_a_new_one_comes(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    hardware: dict[str, Any],
+    has_devices: bool,
 ) -> None:
-    strategies = [
-        render_deployment_of(build_model(), hardware, settings)[0]["spec"]["strategy"]["rollingUpdate"]
-        for hardware in (build_class(), build_class(accelerator={}))
-    ]
-    assert strategies == [{"maxSurge": "25%", "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}]
+    deployment, _ = render_deployment_of(build_model(), build_class(**hardware), settings)
+    one_by_one, without_loss = {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": "25%", "maxUnavailable": 0}
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == (one_by_one if has_devices else without_loss)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from scoring_operator.render import render_children
 from scoring_operator.settings import Settings
 
 HOST = "faq.example.com"
+ANNOTATION = "kubernetes.io/ingress.class"
 PUBLIC = Gateway(name="public", namespace="infra", section_name="https", redirect_section_name="http")
 
 Render = Callable[..., dict[Kind, Manifest | None]]
@@ -64,6 +65,29 @@ def test_what_the_operator_sets_for_all_ingresses_gives_way_to_the_models_own(re
     )
     assert own["spec"]["ingressClassName"] == "traefik"
     assert own["metadata"]["annotations"].items() >= {"a": "all", "b": "own"}.items()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "annotations", "class_name", "annotated"),
+    [
+        ({"ingressAnnotations": {ANNOTATION: "own"}}, {}, None, "own"),
+        ({"ingressAnnotations": {ANNOTATION: "own"}}, {ANNOTATION: "all"}, None, "own"),
+        ({}, {ANNOTATION: "all"}, None, "all"),
+        ({"ingressClassName": "traefik"}, {ANNOTATION: "all"}, "traefik", None),
+        ({"ingressAnnotations": {"a": "own"}}, {}, "nginx", None),
+    ],
+)
+def test_class_is_named_by_field_or_annotation_and_the_models_own_wins(
+    render: Render,
+    endpoint: dict[str, Any],
+    annotations: dict[str, str],
+    class_name: str | None,
+    annotated: str | None,
+) -> None:
+    defaults = {"ingress_class_name": "nginx", "ingress_annotations": annotations}
+    ingress = read_ingress(render({"host": HOST, **endpoint}, **defaults))
+    found = ingress["metadata"]["annotations"].get(ANNOTATION)
+    assert (ingress["spec"].get("ingressClassName"), found) == (class_name, annotated)
 
 
 @pytest.mark.parametrize(

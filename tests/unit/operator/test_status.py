@@ -50,6 +50,7 @@ def test_serving_model_has_the_whole_status(model: Manifest, build_deployment: B
     status = build_status(Observation(model, build_deployment(2), SERVICE, hardware_class="cpu"), NOW)
     assert status == {
         "observedGeneration": 3,
+        "appliedGeneration": 3,
         "conditions": [
             {
                 "type": "Ready",
@@ -297,7 +298,8 @@ def test_scaling_that_stops_working_is_worth_an_event(build_body: Build, build_d
 
 
 def test_scaled_to_zero_by_the_autoscaler_says_who_starts_a_replica(build_body: Build, build_deployment: Build) -> None:
-    body = build_body(autoscaling={"minReplicas": 0, "maxReplicas": 3})
+    orders = {"type": "prometheus", "query": "sum(orders_waiting)", "target": 10}
+    body = build_body(autoscaling={"minReplicas": 0, "maxReplicas": 3, "metrics": [orders]})
     (ready,) = build_status(Observation(body, build_deployment(0), SERVICE), NOW)["conditions"]
     assert (ready["status"], ready["reason"]) == ("True", "ScaledToZero")
     assert ready["message"] == "No replicas while there is no work; the autoscaler starts one when there is."

@@ -4,9 +4,10 @@ The CRDs in crds/ are generated from these (see `crds`): a field, its default, i
 and only here.
 """
 
-from scoring_operator.api.autoscaling import Autoscaling, Metric
+from scoring_operator.api.autoscaling import Autoscaling
 from scoring_operator.api.base import API_VERSION, GROUP, VERSION, Manifest, Resources, cel, describe_fields, shorten
 from scoring_operator.api.hardware_class import HardwareClass, HardwareClassSpec, HardwareClassStatus
+from scoring_operator.api.metric import Metric
 from scoring_operator.api.model_source import ModelSource
 from scoring_operator.api.network import Network, Peer
 from scoring_operator.api.route import Gateway, Issuer, Tls

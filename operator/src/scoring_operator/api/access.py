@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from scoring_operator.api.base import CIDR_INVALID, ApiModel, Cidr, DnsName, TextRule, cel, check_cidr, validated
+from scoring_operator.api.base import ApiModel, Cidr, DnsName, TextRule, cel, validated
 
 RATE_TOO_LOW = "requestsPerSecond must be at least 0.001; to let nobody in, scale the model to 0"
 HTTPS_PATTERN = "^https://([^]/:?#@[]+|[^]A-Za-z0-9:/?#@][0-9A-Fa-f:.]+])(:[0-9]{1,5})?(/[^?#]*)?$"
@@ -111,9 +111,10 @@ class Rate(ApiModel):
 class RateLimit(ApiModel):
     """Rates beyond which requests are refused with 429 and Retry-After. Each replica counts for itself."""
 
-    per_key: Rate | None = Field(None, description="Of each API key, or each subject of tokens.")
+    per_key: Rate | None = Field(None, description="How much each API key, or each subject of tokens, may ask.")
     per_client: Rate | None = Field(
-        None, description="Of each client address, or /64 network of IPv6; also for requests without a valid key."
+        None,
+        description="How much each client address, or /64 network of IPv6, may ask; also counts requests without a valid key.",
     )
 
 
@@ -129,20 +130,12 @@ class Clients(ApiModel):
         le=4096,
         description="Connections that one client keeps to each replica while more than half of all 4096 are in use. Left out: 1024.",
     )
-    trusted_proxies: (
-        tuple[Annotated[Cidr, Field(json_schema_extra=validated(cel("isCIDR(self)", CIDR_INVALID)))], ...] | None
-    ) = Field(
+    trusted_proxies: tuple[Cidr, ...] | None = Field(
         None,
         min_length=1,
         max_length=64,
         description="IP networks of proxies whose X-Forwarded-For is believed. Left out: none, the connection's address is the client.",
     )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def check_proxies(cls, networks: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """Return the networks if each is one."""
-        return None if networks is None else tuple(check_cidr(cidr) for cidr in networks)
 
 
 class Timeouts(ApiModel):

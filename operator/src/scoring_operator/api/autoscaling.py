@@ -1,168 +1,20 @@
 """spec.autoscaling of a ScoringModel: what decides the number of replicas, and between which bounds."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from scoring_operator.api.base import ApiModel, DnsName, Label, Quantity, cel, validated
-
-MetricType = Literal[
-    "cpu",
-    "memory",
-    "requestsInFlight",
-    "requestsPerSecond",
-    "queueWaitMilliseconds",
-    "pods",
-    "external",
-    "prometheus",
-    "keda",
-]
-RESOURCE_TYPES = ("cpu", "memory")
-RUNTIME_TYPES = ("requestsInFlight", "requestsPerSecond", "queueWaitMilliseconds")
-"""Measures of the serving runtime's own, read from Prometheus."""
-
-NAMED_TYPES = ("pods", "external")
-PROMETHEUS_TYPES = (*RUNTIME_TYPES, "prometheus")
-KEDA_TYPES = (*PROMETHEUS_TYPES, "keda")
-"""Metrics that only KEDA can read."""
-
-MAX_PERCENTAGE = 1000
+from scoring_operator.api.base import ApiModel, Quantity, cel, validated
+from scoring_operator.api.metric import KEDA_TYPES, NAMED_TYPES, WAKING_TYPES, Metric
 
 MIN_ABOVE_MAX = "minReplicas must not be above maxReplicas"
-ZERO_NEEDS_KEDA = (
-    f"minReplicas 0 needs a metric that tells of work while no replica runs: one of type {', '.join(KEDA_TYPES)}"
+ZERO_NEEDS_WAKING = (
+    f"minReplicas 0 needs a metric of type {' or '.join(WAKING_TYPES)}, which can tell of work while no replica runs, since what the "
+    "replicas themselves tell ends with the last one: add such a metric, or set minReplicas to 1"
 )
 NO_MIX = (
     f"metrics of type {' and '.join(NAMED_TYPES)} cannot stand beside those that KEDA reads ({', '.join(KEDA_TYPES)})"
 )
-PERCENTAGE = f"target of cpu and memory is a percentage of what is requested: a whole number from 1 to {MAX_PERCENTAGE}"
-TARGET_REQUIRED = "target is required for every type of metric but keda, and not allowed for that"
-
-
-@dataclass(frozen=True)
-class FieldRule:
-    """Which types of metric have a field, told to the API server as CEL and checked again here."""
-
-    field: str
-    types: tuple[str, ...]
-    is_required: bool = True
-
-    @property
-    def message(self) -> str:
-        """What to say when the rule does not hold."""
-        types = " and ".join(self.types)
-        if self.is_required:
-            return f"{self.field} is required for metrics of type {types}, and not allowed for others"
-        return f"{self.field} is allowed for metrics of type {types} only"
-
-    def render(self) -> dict[str, str]:
-        """Return the rule for `x-kubernetes-validations`."""
-        is_one = f"self.type in {list(self.types)}"
-        given = f"has(self.{self.field})"
-        return cel(f"({is_one}) == {given}" if self.is_required else f"!{given} || {is_one}", self.message)
-
-    def holds(self, metric_type: str, *, is_given: bool) -> bool:
-        """Tell whether a metric of that type may have, or lack, the field."""
-        is_one = metric_type in self.types
-        return is_one == is_given if self.is_required else is_one or not is_given
-
-
-FIELD_RULES = (
-    FieldRule("name", NAMED_TYPES),
-    FieldRule("selector", NAMED_TYPES, is_required=False),
-    FieldRule("query", ("prometheus",)),
-    FieldRule("serverAddress", PROMETHEUS_TYPES, is_required=False),
-    FieldRule("trigger", ("keda",)),
-)
-
-
-class AuthenticationReference(ApiModel):
-    """A KEDA TriggerAuthentication, which holds what the trigger needs to log in."""
-
-    name: DnsName = Field(description="Name of the TriggerAuthentication.")
-    kind: Literal["TriggerAuthentication", "ClusterTriggerAuthentication"] = Field(
-        "TriggerAuthentication", description="In the model's namespace, or for the whole cluster."
-    )
-
-
-class Trigger(ApiModel):
-    """A trigger of KEDA's, as in a ScaledObject."""
-
-    type: str = Field(
-        min_length=1, max_length=63, description="Type of the trigger, such as kafka, rabbitmq, cron or prometheus."
-    )
-    metadata: Annotated[Mapping[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)] = Field(
-        description="Settings of the trigger, as KEDA documents them for its type."
-    )
-    metric_type: Literal["AverageValue", "Value", "Utilization"] | None = Field(
-        None, description="How the measure is compared with the trigger's target. Left out, KEDA's default."
-    )
-    authentication_ref: AuthenticationReference | None = Field(
-        None, description="What the trigger logs in with. Never put secrets into metadata."
-    )
-
-
-class Metric(ApiModel):
-    """One measure that decides the number of replicas; with several, the one that asks for most replicas decides."""
-
-    model_config = ConfigDict(
-        json_schema_extra=validated(
-            cel("(self.type == 'keda') != has(self.target)", TARGET_REQUIRED),
-            cel(
-                f"!(self.type in {list(RESOURCE_TYPES)}) || !has(self.target) || "
-                f"(type(self.target) == int && int(self.target) >= 1 && int(self.target) <= {MAX_PERCENTAGE})",
-                PERCENTAGE,
-            ),
-            *(rule.render() for rule in FIELD_RULES),
-        )
-    )
-
-    type: MetricType = Field(
-        description=(
-            "cpu, memory: what is used, in percent of what is requested. requestsInFlight, requestsPerSecond: per replica. "
-            "queueWaitMilliseconds: the average wait for the model. pods, external: a metric of the cluster's custom or external metrics API. "
-            "prometheus: a query. keda: any other trigger of KEDA's. The last seven but pods and external need KEDA in the cluster."
-        )
-    )
-    target: Quantity | None = Field(
-        None,
-        description="Replicas are added above this value and removed below it: a percentage for cpu and memory, else a quantity per replica.",
-    )
-    name: str | None = Field(
-        None, min_length=1, max_length=253, description="Name of the metric, for types pods and external."
-    )
-    selector: Annotated[Mapping[str, Label], Field(max_length=32)] | None = Field(
-        None, description="Labels that the metric must have, for types pods and external."
-    )
-    query: str | None = Field(
-        None,
-        min_length=1,
-        max_length=4096,
-        description="PromQL that yields one number, for type prometheus. It is divided by the replicas and compared with target.",
-    )
-    server_address: str | None = Field(
-        None,
-        min_length=1,
-        max_length=2048,
-        description="URL of the Prometheus server. Left out: the operator's setting.",
-    )
-    trigger: Trigger | None = Field(None, description="The trigger, for type keda.")
-
-    @model_validator(mode="after")
-    def check_fields(self) -> Self:
-        """Return the metric if it has the fields that its type needs, and no others."""
-        given = self.model_dump(by_alias=True, exclude_none=True)
-        for rule in FIELD_RULES:
-            if not rule.holds(self.type, is_given=rule.field in given):
-                raise ValueError(rule.message)
-        if (self.type == "keda") == (self.target is not None):
-            raise ValueError(TARGET_REQUIRED)
-        is_percentage = isinstance(self.target, int) and 1 <= self.target <= MAX_PERCENTAGE
-        if self.type in RESOURCE_TYPES and not is_percentage:
-            raise ValueError(PERCENTAGE)
-        return self
 
 
 class ScalingPolicy(ApiModel):
@@ -179,15 +31,35 @@ class ScalingRules(ApiModel):
     """How fast the number of replicas may change in one direction."""
 
     stabilization_window_seconds: int | None = Field(
-        None, ge=0, le=3600, description="The most cautious wish of this many past seconds counts."
+        None,
+        ge=0,
+        le=3600,
+        description=(
+            "How many seconds back the autoscaler looks: of the numbers of replicas wanted in that time it takes the one that changes least, "
+            "when adding the lowest and when removing the highest. Left out: 0 when adding; when removing the cluster's, by default 300."
+        ),
     )
     select_policy: Literal["Max", "Min", "Disabled"] | None = Field(
-        None, description="Which policy counts: the one that allows most, least, or none at all."
+        None,
+        description=(
+            "Which of several policies counts. Max: the one that allows most. Min: the one that allows least. Disabled: none, so nothing changes in "
+            "this direction. Left out: Max."
+        ),
     )
-    policies: tuple[ScalingPolicy, ...] | None = Field(None, max_length=16, description="What may change in a period.")
+    policies: tuple[ScalingPolicy, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description=(
+            "How much may change in a period. Left out: in 15 seconds 4 replicas or 100 percent of them may come, whichever is more, and all may go."
+        ),
+    )
     tolerance: Quantity | None = Field(
         None,
-        description="How far the measure may be from its target before anything changes, such as 50m for 5 percent.",
+        description=(
+            "How far the measure may be from its target before anything changes, such as 50m for 5 percent. Left out: the cluster's, by default 10 "
+            "percent. Before Kubernetes 1.35 it needs the feature gate HPAConfigurableTolerance."
+        ),
     )
 
 
@@ -219,8 +91,8 @@ class Autoscaling(ApiModel):
         json_schema_extra=validated(
             cel("self.minReplicas <= self.maxReplicas", MIN_ABOVE_MAX),
             cel(
-                f"self.minReplicas > 0 || self.metrics.exists(metric, metric.type in {list(KEDA_TYPES)})",
-                ZERO_NEEDS_KEDA,
+                f"self.minReplicas > 0 || self.metrics.exists(metric, metric.type in {list(WAKING_TYPES)})",
+                ZERO_NEEDS_WAKING,
             ),
             cel(
                 f"!self.metrics.exists(metric, metric.type in {list(KEDA_TYPES)}) || "
@@ -231,7 +103,13 @@ class Autoscaling(ApiModel):
     )
 
     min_replicas: int = Field(
-        1, ge=0, le=10000, description="Never fewer replicas than this. 0: none while there is no work; needs KEDA."
+        1,
+        ge=0,
+        le=10000,
+        description=(
+            "Never fewer replicas than this. 0: none while there is no work; needs KEDA, and a metric of type prometheus or keda that tells of "
+            "work while no replica runs."
+        ),
     )
     max_replicas: int = Field(ge=1, le=10000, description="Never more replicas than this.")
     metrics: tuple[Metric, ...] = Field(
@@ -256,8 +134,8 @@ class Autoscaling(ApiModel):
         """Return the autoscaling, unless its bounds or metrics contradict each other."""
         if self.min_replicas > self.max_replicas:
             raise ValueError(MIN_ABOVE_MAX)
-        if self.min_replicas == 0 and not self.needs_keda:
-            raise ValueError(ZERO_NEEDS_KEDA)
+        if self.min_replicas == 0 and not any(metric.type in WAKING_TYPES for metric in self.metrics):
+            raise ValueError(ZERO_NEEDS_WAKING)
         if self.needs_keda and any(metric.type in NAMED_TYPES for metric in self.metrics):
             raise ValueError(NO_MIX)
         return self

@@ -32,9 +32,9 @@ class TextRule:
     message: str
     is_forbidden: bool = False
 
-    def render(self) -> dict[str, str]:
-        """Return the rule for `x-kubernetes-validations`."""
-        return cel(f"{'!' if self.is_forbidden else ''}self.matches('{self.pattern}')", self.message)
+    def render(self, text: str = "self") -> dict[str, str]:
+        """Return the rule for `x-kubernetes-validations`; `text` is where CEL finds the text."""
+        return cel(f"{'!' if self.is_forbidden else ''}{text}.matches('{self.pattern}')", self.message)
 
     def check(self, text: str) -> str:
         """Return the text; raises ValueError when the rule does not hold for it."""
@@ -78,22 +78,46 @@ Quantity = Annotated[
 ]
 """A Kubernetes quantity: 2, 500m, 4Gi."""
 
+
+def is_positive(quantity: int | str) -> bool:
+    """Tell whether a quantity is more than 0."""
+    return re.match("[0-9.]*[1-9]", str(quantity)) is not None
+
+
+def require_positive(field: str) -> str:
+    """Return the CEL expression that tells the same of a field."""
+    return f"quantity(string({field})).isGreaterThan(quantity('0'))"
+
+
 Quantities = Annotated[Mapping[str, Quantity], Field(max_length=16)]
 
 DnsName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Label = Annotated[str, Field(max_length=63)]
 Image = Annotated[str, Field(min_length=1, max_length=512)]
-Cidr = Annotated[str, Field(max_length=49)]
+CIDR_PATTERN = "[0-9A-Fa-f:.]+/(0|[1-9][0-9]{0,2})"
 CIDR_INVALID = "cidr must be an IP network such as 10.0.0.0/8"
 
 
 def check_cidr(cidr: str) -> str:
-    """Return an IP network as it is; raises ValueError when it is none."""
+    """Return an IP network as it is; raises ValueError when it is none, such as an address with the length of a prefix."""
+    if not re.fullmatch(CIDR_PATTERN, cidr):
+        raise ValueError(CIDR_INVALID)
     try:
         ipaddress.ip_network(cidr)
     except ValueError as error:
         raise ValueError(CIDR_INVALID) from error
     return cidr
+
+
+Cidr = Annotated[
+    str,
+    AfterValidator(check_cidr),
+    Field(
+        max_length=49,
+        json_schema_extra=validated(cel("isCIDR(self) && cidr(self) == cidr(self).masked()", CIDR_INVALID)),
+    ),
+]
+"""An IP network, without bits of a host behind its prefix: 10.0.0.0/8."""
 
 
 class Resources(ApiModel):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from scoring_operator.api.access import ApiKeys, Clients, Jwt, RateLimit, Timeouts
-from scoring_operator.api.base import CIDR_INVALID, Cidr, cel, check_cidr, validated
+from scoring_operator.api.base import Cidr, cel, validated
 from scoring_operator.api.route import ROUTE_RULES, Routed
 
 LOAD_BALANCER_ONLY = "loadBalancerClass and loadBalancerSourceRanges are for type LoadBalancer only"
@@ -46,13 +46,15 @@ class Endpoint(Routed):
         max_length=253,
         description="Which load balancer of the cluster is asked, with type LoadBalancer.",
     )
-    load_balancer_source_ranges: (
-        tuple[Annotated[Cidr, Field(json_schema_extra=validated(cel("isCIDR(self)", CIDR_INVALID)))], ...] | None
-    ) = Field(
+    load_balancer_source_ranges: tuple[Cidr, ...] | None = Field(
         None, min_length=1, max_length=64, description="IP networks that may reach the load balancer. Left out: all."
     )
     external_traffic_policy: Literal["Cluster", "Local"] | None = Field(
-        None, description="Local: only nodes with a replica answer, and replicas see the client's address."
+        None,
+        description=(
+            "Cluster: every node answers and hands on, and replicas may see a node's address as the client's. Local: only nodes with a replica answer, "
+            "and replicas see the client's own. Left out: Cluster."
+        ),
     )
     api_keys: ApiKeys | None = Field(
         None, description="API keys that requests must show. Left out, and without jwt: everybody may ask."
@@ -69,12 +71,6 @@ class Endpoint(Routed):
         description="Requests with a larger body are refused with 413. Left out: 8388608 (8 MiB).",
     )
     timeouts: Timeouts | None = Field(None, description="How long a client may take to send its request.")
-
-    @field_validator("load_balancer_source_ranges")
-    @classmethod
-    def check_ranges(cls, ranges: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """Return the networks if each is one."""
-        return None if ranges is None else tuple(check_cidr(cidr) for cidr in ranges)
 
     @model_validator(mode="after")
     def check_type(self) -> Self:

@@ -5,12 +5,25 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
-from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Label, Resources, cel, validated
+from scoring_operator.api.base import (
+    ApiModel,
+    ApiObject,
+    DnsName,
+    Image,
+    Label,
+    Resources,
+    cel,
+    is_positive,
+    validated,
+)
 from scoring_operator.api.image import PullSecrets
 
 ONE_ACCELERATOR = (
     "accelerator and resourceClaim exclude each other: a device comes from a device plug-in or from a DRA driver"
 )
+KEY_MISSING = "a toleration without a key needs operator Exists, and then is for taints of every key"
+VALUE_UNUSED = "value is for operator Equal: leave it out with operator Exists"
+SECONDS_UNUSED = "tolerationSeconds is for effect NoExecute: set effect to that, or leave tolerationSeconds out"
 
 Opaque = Annotated[Mapping[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 """A part of a pod that is handed on as it is; the API server checks it when the Deployment is applied."""
@@ -63,6 +76,17 @@ class TopologySpread(ApiModel):
 class Toleration(ApiModel):
     """A taint that replicas tolerate, as in a pod."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validated(
+            cel("self.operator == 'Exists' || (has(self.key) && self.key != '')", KEY_MISSING),
+            cel("self.operator != 'Exists' || !has(self.value) || self.value == ''", VALUE_UNUSED),
+            cel(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                SECONDS_UNUSED,
+            ),
+        )
+    )
+
     key: str | None = Field(
         None, max_length=253, description="Key of the taint; left out with operator Exists, every key."
     )
@@ -76,6 +100,17 @@ class Toleration(ApiModel):
         ge=0,
         description="With effect NoExecute: seconds that a replica stays on a node with the taint; left out, for ever.",
     )
+
+    @model_validator(mode="after")
+    def check_fields(self) -> Self:
+        """Return the toleration, unless no pod could have it."""
+        if self.operator != "Exists" and not self.key:
+            raise ValueError(KEY_MISSING)
+        if self.operator == "Exists" and self.value:
+            raise ValueError(VALUE_UNUSED)
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            raise ValueError(SECONDS_UNUSED)
+        return self
 
 
 class HardwareClassSpec(ApiModel):
@@ -125,8 +160,13 @@ class HardwareClassSpec(ApiModel):
 
     @property
     def has_devices(self) -> bool:
-        """Tell whether each replica has devices for itself, of which there may be no spare one."""
-        return self.accelerator is not None or self.resource_claim is not None
+        """Tell whether each replica has devices for itself, of which there may be no spare one.
+
+        Resources with a / in their names are those of device plug-ins, which may stand among requests and limits, too.
+        """
+        sides = (self.resources.requests or {}, self.resources.limits or {})
+        is_plugged = any("/" in name and is_positive(amount) for side in sides for name, amount in side.items())
+        return is_plugged or self.accelerator is not None or self.resource_claim is not None
 
     @model_validator(mode="after")
     def check_devices(self) -> Self:

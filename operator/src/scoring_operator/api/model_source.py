@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from scoring_operator.api.artifact_trust import Credentials, Signature
-from scoring_operator.api.base import ApiModel, Quantity, TextRule, cel, validated
+from scoring_operator.api.base import ApiModel, Quantity, TextRule, cel, is_positive, require_positive, validated
 from scoring_operator.api.model_uri import (
     ENDPOINT_PATTERN,
     ENDPOINT_RULE,
@@ -96,7 +96,8 @@ class ModelSource(ApiModel):
         None,
         max_length=71,
         description=(
-            "sha256:<64 hexadecimal digits> of the artifact; checked before anything is unpacked or loaded. Of a file, what sha256sum prints. "
+            "sha256:<64 hexadecimal digits> of the artifact; checked before anything is unpacked or loaded. Of a file, what sha256sum prints; of a "
+            "folder, the sum of the lines that sha256sum prints for its files, sorted by path (`scoring-runtime digest <folder>` prints it). "
             "Required for files that can run code when they are loaded (.pkl, .pickle, .joblib, .pt, .pth, .pt2, .ts, .keras) and for the formats "
             "tensorflow, keras and mlflow."
         ),
@@ -118,7 +119,10 @@ class ModelSource(ApiModel):
     endpoint: str | None = Field(
         None,
         max_length=2048,
-        description="Address of the service, where it is not the cloud's own: an S3-compatible server, such as https://minio.example.com:9000.",
+        description=(
+            "Address of the service, for s3, gs, abfs and hf, where it is not the cloud's own, such as https://minio.example.com:9000 of an "
+            "S3-compatible server. It must be https; http is taken for s3 only, and only with a digest or a signature."
+        ),
         json_schema_extra=validated(ENDPOINT_RULE.render()),
     )
     signature: Signature | None = Field(
@@ -130,7 +134,7 @@ class ModelSource(ApiModel):
             "What the artifact may take on the node's disk, fetched and unpacked, such as 20Gi; more is refused. Also the size limit of the replica's "
             "work volume. Left out: 100Gi, and no limit of the volume."
         ),
-        json_schema_extra=validated(cel("quantity(string(self)).isGreaterThan(quantity('0'))", SIZE_LIMIT_INVALID)),
+        json_schema_extra=validated(cel(require_positive("self"), SIZE_LIMIT_INVALID)),
     )
 
     @field_validator("uri")
@@ -159,7 +163,7 @@ class ModelSource(ApiModel):
     @classmethod
     def check_size_limit(cls, limit: int | str | None) -> int | str | None:
         """Return the limit, unless it lets nothing through."""
-        if limit is not None and not re.match("[0-9.]*[1-9]", str(limit)):
+        if limit is not None and not is_positive(limit):
             raise ValueError(SIZE_LIMIT_INVALID)
         return limit
 

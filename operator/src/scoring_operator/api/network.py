@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from scoring_operator.api.base import CIDR_INVALID, ApiModel, Cidr, DnsName, Label, cel, check_cidr, validated
+from scoring_operator.api.base import ApiModel, Cidr, DnsName, Label, cel, validated
 
 PEER_REQUIRED = "name namespace, namespaceLabels, podLabels or cidr"
 CIDR_ALONE = "cidr stands alone, without namespace, namespaceLabels or podLabels"
@@ -34,13 +34,10 @@ class Peer(ApiModel):
     namespace: DnsName | None = Field(None, description="Name of a namespace.")
     namespace_labels: Labels | None = Field(None, description="Labels that the namespace must have.")
     pod_labels: Labels | None = Field(
-        None, description="Labels that the pods must have; without a namespace, those of the model's own."
-    )
-    cidr: Cidr | None = Field(
         None,
-        description="An IP network outside the cluster, such as 10.0.0.0/8.",
-        json_schema_extra=validated(cel("isCIDR(self)", CIDR_INVALID)),
+        description="Labels that the pods must have. Without namespace and namespaceLabels: pods of the model's own namespace.",
     )
+    cidr: Cidr | None = Field(None, description="An IP network outside the cluster, such as 10.0.0.0/8.")
 
     @model_validator(mode="after")
     def check_fields(self) -> Self:
@@ -52,8 +49,6 @@ class Peer(ApiModel):
             raise ValueError(CIDR_ALONE)
         if self.namespace and self.namespace_labels:
             raise ValueError(NAMESPACE_TWICE)
-        if self.cidr is not None:
-            check_cidr(self.cidr)
         return self
 
 
@@ -74,5 +69,9 @@ class Network(ApiModel):
     egress: tuple[Destination, ...] = Field(
         (),
         max_length=64,
-        description="Whom the replicas may reach beside DNS and the host of spec.model.uri, such as a database that the model's code asks.",
+        description=(
+            "Whom the replicas may reach, such as a database that the model's code asks. Open besides: DNS; the port of a fetched artifact's host and "
+            "that of the tokens' issuer, at any address and not at that host only, since a policy knows no names; all pods of such a host's "
+            "namespace, where it is written with .svc; and the server of a cloud that gives pods their identity, where the artifact is fetched with it."
+        ),
     )

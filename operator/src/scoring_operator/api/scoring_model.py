@@ -6,12 +6,26 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from scoring_operator.api.autoscaling import Autoscaling
-from scoring_operator.api.base import ApiModel, ApiObject, DnsName, Image, Resources, TextRule, cel, validated
+from scoring_operator.api.base import (
+    ApiModel,
+    ApiObject,
+    DnsName,
+    Image,
+    Metadata,
+    Resources,
+    TextRule,
+    cel,
+    validated,
+)
 from scoring_operator.api.endpoint import Endpoint
 from scoring_operator.api.image import PullPolicy, PullSecrets
 from scoring_operator.api.model_source import ModelSource
 from scoring_operator.api.network import Network
 
+NAME_RULE = TextRule(
+    "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
+    "metadata.name must be a valid Service name: at most 63 of a-z, 0-9 and -, starting with a letter and not ending with -",
+)
 ACCOUNT_TWICE = "serviceAccount and serviceAccountName exclude each other"
 CLASS_ONLY = "resources with a / in their name, such as GPUs, come from the hardware class only"
 VARIABLE_RULE = TextRule(
@@ -102,7 +116,9 @@ class Runtime(ApiModel):
     env: tuple[EnvironmentVariable, ...] = Field(
         (),
         max_length=64,
-        description="More environment variables, such as SCORING_MAX_QUEUE or SCORING_LOG_LEVEL.",
+        description=(
+            "More environment variables, such as SCORING_MAX_QUEUE or SCORING_LOG_LEVEL. The container that fetches the artifact gets them, too."
+        ),
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     service_account: ServiceAccount | None = Field(
@@ -186,6 +202,13 @@ class ScoringModelStatus(ApiModel):
         ge=UNSEEN_GENERATION,
         description="The newest generation that the operator has seen; -1 before it has seen any.",
     )
+    applied_generation: int | None = Field(
+        None,
+        description=(
+            "The newest generation whose objects (Deployment, Service and the others) the API server has taken; below observedGeneration while "
+            "it has not."
+        ),
+    )
     conditions: tuple[Condition, ...] | None = Field(
         None,
         description="Ready is the summary; Reconciling and Stalled are present only while true; RouteReady with a host.",
@@ -202,6 +225,13 @@ class ScoringModel(ApiObject):
     """A model artifact served at a scoring endpoint on hardware of a class."""
 
     spec: ScoringModelSpec
+
+    @field_validator("metadata")
+    @classmethod
+    def check_name(cls, metadata: Metadata) -> Metadata:
+        """Return the metadata, unless no Service could have the name."""
+        NAME_RULE.check(metadata.name)
+        return metadata
 
     @property
     def name(self) -> str:

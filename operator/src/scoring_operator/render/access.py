@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from scoring_operator.api import Manifest, ScoringModel
 from scoring_operator.api.access import Rate
@@ -12,7 +11,6 @@ from scoring_operator.render.resources import format_number
 KEYS_DIR = "/etc/scoring/api-keys"
 CA_VOLUME = "jwt-ca"
 CA_DIR = "/etc/scoring/jwt-ca"
-HTTPS_PORT = 443
 
 
 def render_access_environment(model: ScoringModel) -> dict[str, object]:
@@ -88,8 +86,7 @@ def render_access_mounts(model: ScoringModel) -> list[Manifest]:
     return [{"name": name, "mountPath": folders[name], "readOnly": True} for name in names]
 
 
-def find_issuer_ports(model: ScoringModel) -> list[int]:
-    """Return the ports at which the replicas reach the issuer; none without one."""
+def find_issuer_address(model: ScoringModel) -> str | None:
+    """Return where the replicas ask for the issuer's public keys; None without an issuer."""
     jwt = model.spec.endpoint.jwt
-    addresses = [] if jwt is None else [jwt.jwks_uri or jwt.issuer]
-    return [urlsplit(address).port or HTTPS_PORT for address in addresses]
+    return None if jwt is None else jwt.jwks_uri or jwt.issuer

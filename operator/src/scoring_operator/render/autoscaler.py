@@ -1,7 +1,7 @@
 """The HorizontalPodAutoscaler of a model whose metrics Kubernetes reads itself."""
 
 from scoring_operator.api import Autoscaling, HardwareClass, Manifest, Metric, ScoringModel
-from scoring_operator.api.autoscaling import RESOURCE_TYPES
+from scoring_operator.api.metric import RESOURCE_TYPES
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import AUTOSCALER, DEPLOYMENT
 from scoring_operator.render.metadata import render_object

@@ -1,13 +1,15 @@
 """The Ingress: the way from a host name to the Service where no Gateway is named."""
 
 from scoring_operator.api import Issuer, Manifest, ScoringModel
-from scoring_operator.api.route import CERT_MANAGER
+from scoring_operator.api.route import CERT_MANAGER, Routed
 from scoring_operator.kinds import INGRESS
 from scoring_operator.render.metadata import render_object
 from scoring_operator.settings import Settings
 
 ISSUER = f"{CERT_MANAGER}/issuer"
 CLUSTER_ISSUER = f"{CERT_MANAGER}/cluster-issuer"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+"""What named the class before there was a field for it. The API server takes no Ingress that names two."""
 
 
 def render_ingress(model: ScoringModel, settings: Settings) -> Manifest | None:
@@ -18,10 +20,10 @@ def render_ingress(model: ScoringModel, settings: Settings) -> Manifest | None:
     backend = {"service": {"name": model.name, "port": {"name": "http"}}}
     path = {"path": endpoint.prefix, "pathType": "Prefix", "backend": backend}
     spec: Manifest = {"rules": [{"host": endpoint.host, "http": {"paths": [path]}}]}
-    class_name = endpoint.ingress_class_name or settings.ingress_class_name
+    annotations = merge_annotations(endpoint, settings)
+    class_name = endpoint.ingress_class_name or ("" if CLASS_ANNOTATION in annotations else settings.ingress_class_name)
     if class_name:
         spec["ingressClassName"] = class_name
-    annotations = {**settings.ingress_annotations, **(endpoint.ingress_annotations or {})}
     tls = endpoint.choose_tls(settings.issuer)
     if tls is not None:
         default = f"{model.name}-tls" if tls.issuer else None
@@ -31,6 +33,14 @@ def render_ingress(model: ScoringModel, settings: Settings) -> Manifest | None:
     if annotations:
         body["metadata"]["annotations"] = annotations
     return body
+
+
+def merge_annotations(endpoint: Routed, settings: Settings) -> dict[str, str]:
+    """Return the operator's annotations and the model's, which win; its class wins over one that the operator's name."""
+    defaults = dict(settings.ingress_annotations)
+    if endpoint.ingress_class_name:
+        defaults.pop(CLASS_ANNOTATION, None)
+    return {**defaults, **(endpoint.ingress_annotations or {})}
 
 
 def render_tls(host: str, secret: str | None) -> Manifest:

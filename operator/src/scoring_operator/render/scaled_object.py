@@ -1,7 +1,7 @@
 """The KEDA ScaledObject of a model with a metric that only KEDA can read. KEDA makes a HorizontalPodAutoscaler of its own from it."""
 
 from scoring_operator.api import Autoscaling, HardwareClass, Manifest, Metric, ScoringModel
-from scoring_operator.api.autoscaling import RESOURCE_TYPES
+from scoring_operator.api.metric import RESOURCE_TYPES
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT, SCALED_OBJECT
 from scoring_operator.render.autoscaler import check_requests, render_behavior
