@@ -24,7 +24,7 @@ SHELL_BLOCK = re.compile(r"^```(?:sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 PROGRAMS = {
     "base64", "cd", "cosign", "curl", "echo", "export", "find", "grep", "helm", "kill", "kubectl", "make", "mktemp", "openssl", "pip", "printf",
-    "python", "scoring", "scoring-runtime", "sort", "xargs",
+    "python", "python3", "scoring", "scoring-runtime", "sort", "xargs",
 }  # fmt: skip
 """What a reader has, or a document says how to get."""
 SEPARATORS = {"&&", "||", "|", ";", "&"}

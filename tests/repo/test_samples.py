@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from local_clusters import ROOT
 from scoring_operator.api import API_VERSION, HardwareClass, ScoringModel
+from scoring_runtime.uris import is_archive_name
 
 Manifest = dict[str, Any]
 
@@ -40,6 +42,17 @@ def test_manifest_is_valid(name: str) -> None:
     body = MANIFESTS[name]
     kinds = {"ScoringModel": ScoringModel, "HardwareClass": HardwareClass}
     kinds[body["kind"]].parse({**body, "metadata": {**body["metadata"], "uid": "-"}})
+
+
+def test_samples_fetch_archives_over_https() -> None:
+    """The runtime refuses any other single file before it fetches it."""
+    models = [
+        body for name, body in MANIFESTS.items() if name.startswith("samples/") and body["kind"] == "ScoringModel"
+    ]
+    uris = [urlsplit(body["spec"]["model"]["uri"]) for body in models]
+    names = [uri.path for uri in uris if uri.scheme == "https"]
+    assert names
+    assert not [name for name in names if not is_archive_name(name)]
 
 
 def test_samples_name_classes_that_the_chart_makes() -> None:
