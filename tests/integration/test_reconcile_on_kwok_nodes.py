@@ -70,6 +70,7 @@ def test_status_tells_numbers_address_and_class(models: ScoringModels) -> None:
     del status["conditions"]
     assert status == {
         "observedGeneration": 1,
+        "appliedGeneration": 1,
         "url": f"http://faq.{models.kubectl.namespace}.svc",
         "replicas": 1,
         "readyReplicas": 1,

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scoring_runtime.errors import LoadError
+import structlog
+
+from scoring_runtime.errors import FetchFailedError, LoadError, ScorerFailedError
 from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.output import capture_output
 from scoring_runtime.settings import PREFIX, Settings, read_settings, read_termination_log
@@ -14,14 +16,16 @@ from scoring_runtime.uris import parse_uri
 
 USAGE = "usage: python -m scoring_runtime [fetch | digest PATH | keys …]"
 
+_logger = structlog.stdlib.get_logger(__name__)
+
 
 def main() -> None:
     """Do what the arguments ask for. Exits with 0 after SIGTERM, with 1 when it cannot serve or fetch."""
     match sys.argv[1:]:
         case []:
-            _run(_serve)
+            _run(_serve, ScorerFailedError)
         case ["fetch"]:
-            _run(_fetch)
+            _run(_fetch, FetchFailedError)
         case ["digest", path]:
             _print_digest(path)
         case ["keys", *arguments]:
@@ -32,7 +36,8 @@ def main() -> None:
             sys.exit(USAGE)
 
 
-def _run(work: Callable[[Settings], None]) -> None:
+def _run(work: Callable[[Settings], None], otherwise: type[LoadError]) -> None:
+    """Do the work. `otherwise` is what an error is told as that nobody thought of: without a reason the operator has none."""
     configure_logging("info")
     capture_output()
     configure_redaction((), os.environ.get(f"{PREFIX}MODEL_URI"))
@@ -44,6 +49,12 @@ def _run(work: Callable[[Settings], None]) -> None:
         work(settings)
     except LoadError as error:
         report_failure(read_termination_log(os.environ), error)
+        sys.exit(1)
+    except Exception as error:
+        _logger.exception("failed unexpectedly")
+        name = type(error).__name__
+        message = f"The runtime ended by an error that it does not know, {name}. The container's log has the traceback."
+        report_failure(read_termination_log(os.environ), otherwise(message))
         sys.exit(1)
 
 

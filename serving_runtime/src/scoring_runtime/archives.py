@@ -15,12 +15,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, Self
 
 from scoring_runtime.errors import ArtifactCorruptError, ArtifactTooLargeError, LoadError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MAX_ENTRIES = 100_000
+MAX_HEADER_BYTES = 2**20
 # Weights hardly shrink and text shrinks some ten times, so more than this is an archive made to fill the disk.
 MAX_RATIO = 100
 FREE_BYTES = 2**30
@@ -118,9 +119,56 @@ def _read_entries(archive: Path) -> Generator[_Entry, None, None]:
     return _read_zip(archive)
 
 
+class _HeaderReader:
+    """A tar's stream while the header of one entry is read: it gives MAX_HEADER_BYTES and no more."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        # tarfile takes a negative size over from the archive; reading that many would be reading all.
+        if not 0 <= size <= self._left:
+            raise ArtifactCorruptError(
+                f"The artifact has an entry with more than {MAX_HEADER_BYTES} bytes of names and attributes: pack it "
+                "again without them."
+            )
+        self._left -= size
+        return self._stream.read(size)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+class _BoundedMember(tarfile.TarInfo):
+    """An entry whose header is bounded, with all that belongs to it: long names, pax headers, maps of sparse files.
+
+    tarfile reads those whole into memory, whatever size they say, before there is an entry that a limit could see.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        stream: Any = tarfile.fileobj
+        # Called again from within, for the header that follows one that belongs to it.
+        if isinstance(stream, _HeaderReader):
+            return super().fromtarfile(tarfile)
+        reader: Any = _HeaderReader(stream)
+        tarfile.fileobj = reader
+        try:
+            return super().fromtarfile(tarfile)
+        finally:
+            tarfile.fileobj = stream
+
+
 def _read_tar(archive: Path) -> Generator[_Entry, None, None]:
-    with tarfile.open(archive, "r:*") as tar:
-        for member in tar:
+    with tarfile.open(archive, "r:*", tarinfo=_BoundedMember) as tar:
+        while (member := tar.next()) is not None:
+            # What tarfile keeps of each entry, and pax headers for all that follow, would pile up. The latter say nothing
+            # that is applied here.
+            tar.members.clear()  # type: ignore[attr-defined]
+            tar.pax_headers = {}
+            if member.size < 0:
+                raise tarfile.ReadError("an entry has a negative size")
             if member.isdir():
                 yield _Entry(member.name, 0, None)
             elif member.isreg():

@@ -178,6 +178,9 @@ def _verify_signature(uri: ModelUri, found: _Found, settings: Settings) -> None:
             f"A signature needs the package {error.name!r}, which is not installed here: install scoring-runtime[fetch]."
         ) from error
     keys = parse_keys(settings.model_signature_key or "")
+    if found.path.is_file() and not found.size_bytes:
+        # Else the whole archive's signature would be told as somebody else's.
+        raise ArtifactCorruptError(f"The artifact {found.path.name} is empty: put the archive there again.")
     signature = _find_signature(uri, settings)
     verify_signature(keys, signature, found.signed, bytes.fromhex(found.sha256))
 

@@ -10,7 +10,7 @@ import mmap
 import re
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -21,6 +21,7 @@ from scoring_runtime.errors import InvalidSettingsError, SignatureInvalidError
 
 MAX_SIGNATURE_BYTES = 4096
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
+_ANOTHER_KIND = "spec.model.signature.publicKey is of another kind than ECDSA P-256 or Ed25519."
 
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
 
@@ -58,11 +59,13 @@ def _parse_key(block: str) -> PublicKey:
         key = load_pem_public_key(block.encode())
     except ValueError as error:
         raise InvalidSettingsError("spec.model.signature.publicKey cannot be read as PEM. Correct it.") from error
+    except UnsupportedAlgorithm as error:
+        raise InvalidSettingsError(_ANOTHER_KIND) from error
     if isinstance(key, Ed25519PublicKey):
         return key
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return key
-    raise InvalidSettingsError("spec.model.signature.publicKey is of another kind than ECDSA P-256 or Ed25519.")
+    raise InvalidSettingsError(_ANOTHER_KIND)
 
 
 def _has_signed(key: PublicKey, signature: bytes, content: Path | bytes, sha256: bytes) -> bool:

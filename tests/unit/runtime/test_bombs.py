@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from scoring_runtime.errors import ImageTooLargeError, RequestError
+from scoring_runtime.errors import ImageTooLargeError, InvalidImageError, RequestError
 from scoring_runtime.images import decode_image
 
 MAX_PIXELS = 1_000_000
@@ -33,6 +33,25 @@ def write_chunk(kind: bytes, content: bytes) -> bytes:
 def write_png(width: int, height: int, *chunks: bytes) -> bytes:
     head = write_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + write_chunk(b"IEND", b"")
+
+
+Tag = tuple[int, int, int, int]
+SHORT, LONG, SIGNED_LONG8 = 3, 4, 17
+
+
+def write_tiff(tags: list[Tag], pixels: bytes, *, order: str = "<", tail: bytes = b"") -> bytes:
+    """Return a grey TIFF of 32 x 32 pixels in one deflated tile; a tag is number, type, count, and value or place."""
+    start = 8 + 2 + 12 * (8 + len(tags)) + 4
+    content = zlib.compress(pixels)
+    layout = [(256, LONG, 1, 32), (257, LONG, 1, 32), (258, SHORT, 1, 8), (259, SHORT, 1, 8), (262, SHORT, 1, 1)]
+    layout += [(277, SHORT, 1, 1), (324, LONG, 1, start), (325, LONG, 1, len(content)), *tags]
+    head = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(layout))
+    packed = (
+        struct.pack(f"{order}HHI", *tag[:3])
+        + struct.pack(order + ("H" if tag[1] == SHORT else "I"), tag[3]).ljust(4, b"\0")
+        for tag in sorted(layout)
+    )
+    return head + b"".join(packed) + bytes(4) + content + tail
 
 
 def encode(image_format: str, size: int) -> bytes:
@@ -71,6 +90,58 @@ def test_png_whose_pixels_unpack_to_more_than_it_says_ends_in_bounded_memory(mem
     before = memory()
     decode_image("a", write_png(10, 10, pixels), MAX_PIXELS)
     assert memory() - before < MOST_BYTES
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [SHORT, LONG])
+def test_tiff_of_one_small_tile_is_read(order: str, kind: int) -> None:
+    data = write_tiff([(322, kind, 1, 64), (323, kind, 1, 48)], b"\x7f" * 64 * 48, order=order)
+    assert decode_image("a", data, MAX_PIXELS).getpixel((31, 31)) == (127, 127, 127)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [SHORT, LONG])
+def test_tiff_whose_tile_is_larger_than_an_image_may_be_is_refused(order: str, kind: int) -> None:
+    data = write_tiff([(322, kind, 1, 1024), (323, kind, 1, 1024)], bytes(1024 * 1024), order=order)
+    with pytest.raises(ImageTooLargeError) as caught:
+        decode_image("a", data, MAX_PIXELS)
+    assert caught.value.message == (
+        "image 'a' is stored in tiles of 1024 x 1024 pixels; at most 1000000 are read. Store it in smaller ones."
+    )
+
+
+def test_tiff_that_hides_the_size_of_its_tile_is_refused() -> None:
+    # libtiff reads this type and Pillow does not; the value lies behind the pixels.
+    pixels = bytes(1024 * 1024)
+    place = len(write_tiff([(0, 0, 0, 0)] * 2, pixels))
+    hidden: list[Tag] = [(322, SIGNED_LONG8, 1, place), (323, SIGNED_LONG8, 1, place)]
+    with pytest.raises(InvalidImageError):
+        decode_image("a", write_tiff(hidden, pixels, tail=struct.pack("<q", 1024)), MAX_PIXELS)
+
+
+def test_tiff_that_gives_the_size_of_its_tile_twice_is_refused_by_the_larger() -> None:
+    tile: list[Tag] = [(322, SHORT, 1, 32), (322, SHORT, 1, 1024), (323, SHORT, 1, 32), (323, SHORT, 1, 1024)]
+    with pytest.raises(ImageTooLargeError):
+        decode_image("a", write_tiff(tile, bytes(32 * 32)), MAX_PIXELS)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of tags that it skips
+def test_tiff_whose_tags_all_name_the_same_bytes_is_refused() -> None:
+    # libtiff copies the bytes of each tag: a hundred times those of the file.
+    tile: list[Tag] = [(322, SHORT, 1, 32), (323, SHORT, 1, 32)]
+    tags: list[Tag] = [(40_000 + number, 1, 2**16, 8) for number in range(100)]
+    with pytest.raises(InvalidImageError):
+        decode_image("a", write_tiff([*tile, *tags], bytes(32 * 32), tail=bytes(2**16)), MAX_PIXELS)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_big_tiff_is_read_in_the_one_byte_order_in_which_pillow_and_libtiff_agree() -> None:
+    buffer = BytesIO()
+    Image.new("L", (8, 8), 9).save(buffer, "TIFF", big_tiff=True, compression="tiff_adobe_deflate")
+    data = buffer.getvalue()
+    assert decode_image("a", data, MAX_PIXELS).getpixel((7, 7)) == (9, 9, 9)
+    with pytest.raises(InvalidImageError):
+        decode_image("a", b"MM\0+\0\x08\0\0" + data[8:], MAX_PIXELS)
 
 
 def test_animation_is_decoded_to_its_first_frame_only() -> None:

@@ -132,6 +132,39 @@ def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Pat
         fetch_artifact(settings)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "work", "code"),
+    [
+        (["fetch"], "scoring_runtime.fetching.fetch", "FetchFailed"),
+        ([], "scoring_runtime.server.serve", "ScorerFailed"),
+        (["fetch"], "scoring_runtime.__main__.read_settings", "FetchFailed"),
+    ],
+)
+def test_an_error_that_nobody_thought_of_is_told_and_its_traceback_is_in_the_log(
+    tmp_path: Path, arguments: list[str], work: str, code: str
+) -> None:
+    script = (
+        "import sys, unittest.mock; from scoring_runtime.__main__ import main; sys.argv[0] = 'scoring_runtime'\n"
+        f"with unittest.mock.patch('{work}', side_effect=KeyError('hush-hush')): main()"
+    )
+    environment = {
+        **os.environ,
+        "SCORING_MODEL_URI": "https://u:hush-hush@models.example.com/faq.tar",
+        "SCORING_WORK_DIR": str(tmp_path / "work"),
+        "SCORING_TERMINATION_LOG": str(tmp_path / "termination-log"),
+    }
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert json.loads((tmp_path / "termination-log").read_text()) == {
+        "code": code,
+        "message": "The runtime ended by an error that it does not know, KeyError. The container's log has the traceback.",
+    }
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert any("Traceback" in str(entry) for entry in entries)
+    assert "hush-hush" not in done.stdout + done.stderr
+
+
 def test_fetching_imports_no_server_and_only_the_driver_of_its_scheme(archive: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from scoring_runtime.__main__ import main; sys.argv = ['scoring_runtime', 'fetch']; main(); "

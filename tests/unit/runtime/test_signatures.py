@@ -10,7 +10,13 @@ import pytest
 
 from scoring_runtime.artifacts import fetch_artifact
 from scoring_runtime.digests import hash_files, render_listing
-from scoring_runtime.errors import InvalidSettingsError, LoadError, SignatureInvalidError, SignatureMissingError
+from scoring_runtime.errors import (
+    ArtifactCorruptError,
+    InvalidSettingsError,
+    LoadError,
+    SignatureInvalidError,
+    SignatureMissingError,
+)
 
 KINDS = {
     "ecdsa": ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -144,6 +150,17 @@ def test_what_is_no_signature_is_invalid(
         fetch_artifact(settings)
 
 
+@pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
+def test_an_empty_archive_says_so(make_key: MakeKey, archive: Path, make_settings: Any, kind: str) -> None:
+    key = make_key(kind)
+    signature = key.sign(archive)
+    archive.write_bytes(b"")
+    settings = make_settings(archive.as_uri(), model_signature_key=key.public, model_signature=signature)
+    with pytest.raises(ArtifactCorruptError) as caught:
+        fetch_artifact(settings)
+    assert caught.value.message == "The artifact model.tar is empty: put the archive there again."
+
+
 def test_a_missing_signature_says_where_it_was_looked_for(make_key: MakeKey, archive: Path, make_settings: Any) -> None:
     settings = make_settings(
         "pvc://c/model.tar", volume_dir=archive.parent, model_signature_key=make_key("ecdsa").public
@@ -157,7 +174,14 @@ def test_a_missing_signature_says_where_it_was_looked_for(make_key: MakeKey, arc
 
 @pytest.mark.parametrize(
     "pem",
-    ["", "no key", "-----BEGIN PUBLIC KEY-----\nQUJD\n-----END PUBLIC KEY-----", "rsa"],
+    [
+        "",
+        "no key",
+        "-----BEGIN PUBLIC KEY-----\nQUJD\n-----END PUBLIC KEY-----",
+        # Of the kind 1.2.3, which nobody knows.
+        "-----BEGIN PUBLIC KEY-----\nMAwwBgYCKgMFAAMCAAE=\n-----END PUBLIC KEY-----",
+        "rsa",
+    ],
 )
 def test_a_key_that_cannot_be_used_says_so(make_key: MakeKey, archive: Path, make_settings: Any, pem: str) -> None:
     key = make_key("rsa").public if pem == "rsa" else pem

@@ -295,6 +295,13 @@ def test_what_is_not_on_the_fake_hub_is_told(
         fetch_artifact(settings(uri))
 
 
+@pytest.mark.parametrize("place", ["https://[::1/x", "https://other:99999999/x"])
+def test_hub_whose_list_goes_on_at_what_is_no_address_is_told(hub: ArtifactServer, settings: Any, place: str) -> None:
+    hub.headers[f"/api/models/team/faq/tree/{COMMIT}"] = {"Link": f'<{place}>; rel="next"'}
+    with pytest.raises(FetchFailedError, match="list of files goes on at another host"):
+        fetch_artifact(settings("hf://team/faq"))
+
+
 def test_token_is_not_sent_without_tls(settings: Any, hub: ArtifactServer) -> None:
     del hub
     with pytest.raises(InvalidSettingsError, match="is not https"):
@@ -391,6 +398,22 @@ def test_what_a_fake_registry_cannot_give_is_told(
     push(registry, "folder", {"faq": b"tar"}, **{"io.deis.oras.content.unpack": "true"})
     with pytest.raises(error, match=message):
         fetch_artifact(settings(uri.format(base=registry.base), model_endpoint=None))
+
+
+@pytest.mark.parametrize("realm", ["https://[::1/x", "https://other:99999999/x", "https://"])
+def test_registry_whose_token_service_has_no_address_is_told(
+    registry: ArtifactServer, settings: Any, realm: str
+) -> None:
+    registry.headers["/v2/team/faq/manifests/3"] = {"WWW-Authenticate": f'Bearer realm="{realm}"'}
+    with pytest.raises(FetchFailedError, match="the registry names no address of its token service"):
+        fetch_artifact(settings(f"oci://{registry.base}/team/faq:3"))
+
+
+@pytest.mark.parametrize("token", ["hush\nhush", "hush€"])
+def test_registry_whose_token_cannot_be_sent_is_told(registry: ArtifactServer, settings: Any, token: str) -> None:
+    registry.files["/token"] = json.dumps({"token": token}).encode()
+    with pytest.raises(FetchFailedError, match="a header of it cannot be sent"):
+        fetch_artifact(settings(f"oci://{registry.base}/team/faq:3"))
 
 
 def test_login_of_another_registry_is_missing(registry: ArtifactServer, settings: Any, secret: Secret) -> None:

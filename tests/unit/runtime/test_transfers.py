@@ -244,6 +244,65 @@ def test_redirects_in_a_circle_end(server: ArtifactServer, download: Download) -
         download(f"https://{server.base}/model.tar")
 
 
+@pytest.mark.parametrize("place", ["https://other:99999999/x", "https://[::1/x", "https://:7/x"])
+def test_a_redirect_to_what_is_no_address_is_told(
+    server: ArtifactServer, download: Download, waits: list[float], place: str
+) -> None:
+    server.plans["/model.tar"] = [302]
+    server.redirect = place
+    with pytest.raises(FetchFailedError) as caught:
+        download(f"https://{server.base}/model.tar?secret")
+    assert caught.value.message == (
+        f"https://{server.base}/model.tar could not be fetched: it redirects to what is no address. Give the final URI."
+    )
+    assert waits == []
+
+
+@pytest.mark.parametrize("range_", ["bytes 0-0/*", f"bytes 0-0/{'9' * 5000}", f"bytes {'9' * 5000}-0/1", "bytes", ""])
+def test_a_file_whose_length_a_part_does_not_tell_is_fetched_whole(
+    server: ArtifactServer, download: Download, range_: str
+) -> None:
+    server.headers["/model.tar"] = {"Content-Range": range_}
+    assert download(f"https://{server.base}/model.tar") == CONTENT
+    assert [request.range for request in server.seen] == ["bytes=0-0", None]
+
+
+def test_a_length_that_nothing_has_is_not_believed(server: ArtifactServer, download: Download) -> None:
+    server.plans["/model.tar"] = ["whole"]
+    server.headers["/model.tar"] = {"Content-Length": "9" * 5000}
+    assert download(f"https://{server.base}/model.tar") == CONTENT
+
+
+def test_a_part_of_a_length_that_nothing_has_is_refused(
+    server: ArtifactServer, download: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "PART_BYTES", 2**30)
+
+    def answer(request: Any, path: str) -> None:
+        # Honest to the first question, for the length alone.
+        if len(server.seen) > 1:
+            server.headers[path] = {"Content-Range": f"bytes 0-0/{'9' * 5000}"}
+        ArtifactServer.answer(server, request, path)
+
+    server.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(FetchFailedError, match="changed while it was being fetched"):
+        download(f"https://{server.base}/model.tar")
+
+
+@pytest.mark.parametrize("token", ["hush\nhush", "hush€"])
+def test_a_token_that_no_header_may_hold_is_told_without_it(
+    server: ArtifactServer, download: Download, waits: list[float], token: str
+) -> None:
+    with pytest.raises(FetchFailedError) as caught:
+        download(f"https://{server.base}/model.tar", credentials=Credentials({"token": token}))
+    assert caught.value.message == (
+        f"https://{server.base}/model.tar could not be fetched: the request's address or a header of it cannot be sent. "
+        "Check the credentials and the proxy."
+    )
+    assert caught.value.__cause__ is None
+    assert waits == []
+
+
 def test_a_refused_connection_fails_and_names_the_host(download: Download, waits: list[float]) -> None:
     # Bound and not listening: nobody else can take the port, and connections are refused.
     with socket.socket() as bound:

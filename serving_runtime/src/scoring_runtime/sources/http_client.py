@@ -56,8 +56,7 @@ class HttpClient:
                 return self._check(response, expected)
             response.drain_conn()
             response.release_conn()
-            following = urljoin(url, location)
-            self._check_redirect(url, following)
+            following = self._follow(url, location)
             if find_origin(following) != find_origin(url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             url = following
@@ -102,6 +101,12 @@ class HttpClient:
             raise InvalidSettingsError(f"{self._shown} is no address. Correct it.") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._explain(error) from error
+        except ValueError:
+            # Its text quotes the header, which may be a token.
+            raise FetchAbandonedError(
+                f"{self._shown} could not be fetched: the request's address or a header of it cannot be sent. Check the "
+                "credentials and the proxy."
+            ) from None
 
     def _find_pool(self, url: str) -> urllib3.PoolManager:
         proxy = find_proxy(url)
@@ -133,11 +138,17 @@ class HttpClient:
             raise ArtifactNotFoundError(f"Nothing at {self._shown}: the server answered 404. Correct spec.model.uri.")
         raise ArtifactNotFoundError(f"{self._shown} is refused: the server answered {status}. Check spec.model.uri.")
 
-    def _check_redirect(self, url: str, following: str) -> None:
+    def _follow(self, url: str, location: str) -> str:
+        following = join_address(url, location)
+        if following is None:
+            raise FetchAbandonedError(
+                f"{self._shown} could not be fetched: it redirects to what is no address. Give the final URI."
+            )
         if urlsplit(url).scheme == "https" and urlsplit(following).scheme != "https":
             raise ArtifactNotFoundError(
                 f"{self._shown} redirects to a URI that is not https. Give the final https URI."
             )
+        return following
 
     def _explain(self, error: Exception) -> FetchFailedError:
         # What is not trusted now is not trusted in four seconds either; the container's next start may have another ca.crt.
@@ -146,8 +157,17 @@ class HttpClient:
         return kind(f"{self._shown} could not be fetched: {describe(error)}. Check the network and the host.")
 
 
+def join_address(base: str, address: str) -> str | None:
+    """Return the absolute address that a server named in an answer from `base`, or None for what is none."""
+    try:
+        url = urljoin(base, address)
+        return url if find_origin(url)[1] else None
+    except ValueError:
+        return None
+
+
 def find_origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port."""
+    """Return scheme, host and port. Raises ValueError for what is no address."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from scoring_runtime.errors import ArtifactCorruptError, ArtifactNotFoundError, FetchFailedError, InvalidSettingsError
 from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.sources.http_client import HttpClient, check_endpoint, find_origin
+from scoring_runtime.sources.http_client import HttpClient, check_endpoint, find_origin, join_address
 from scoring_runtime.sources.web import read_range
 from scoring_runtime.uris import ModelUri
 
@@ -71,8 +71,8 @@ class HubSource:
                 raise FetchFailedError(f"{self._uri}: the hub's list of files cannot be read.")
             yield from (entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("path"), str))
             found = _NEXT.search(link)
-            following = urljoin(url, found[1]) if found else None
-            if following is not None and find_origin(following) != find_origin(url):
+            following = join_address(url, found[1]) if found else None
+            if found and (following is None or find_origin(following) != find_origin(url)):
                 raise FetchFailedError(f"{self._uri}: the hub's list of files goes on at another host.")
             url = following
 

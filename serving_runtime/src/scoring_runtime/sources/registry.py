@@ -20,11 +20,12 @@ from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
     CredentialsMissingError,
+    FetchAbandonedError,
     FetchFailedError,
     InvalidSettingsError,
 )
 from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.sources.http_client import HttpClient, find_origin, make_basic_header
+from scoring_runtime.sources.http_client import HttpClient, find_origin, join_address, make_basic_header
 from scoring_runtime.sources.web import read_range
 from scoring_runtime.uris import ModelUri
 
@@ -129,7 +130,9 @@ class RegistrySource:
                 raise AccessDeniedError(f"{self._uri} is refused without credentials: set spec.model.credentials.")
 
     def _fetch_token(self, challenge: Mapping[str, str]) -> str:
-        realm = challenge.get("realm", "")
+        realm = join_address("", challenge.get("realm", ""))
+        if realm is None:
+            raise FetchAbandonedError(f"{self._uri}: the registry names no address of its token service.")
         if urlsplit(realm).scheme != "https" and find_origin(realm)[:2] != find_origin(self._base)[:2]:
             raise AccessDeniedError(f"{self._uri}: the registry wants credentials to be sent without TLS.")
         scope = challenge.get("scope") or f"repository:{self._repository}:pull"

@@ -9,7 +9,9 @@ from scoring_runtime.sources import Access, RemoteFile
 from scoring_runtime.sources.http_client import HttpClient, make_basic_header
 from scoring_runtime.uris import ModelUri
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)$")
+# No file has more digits of bytes; Python's int refuses thousands of them.
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})$")
+_LENGTH = re.compile(r"\d{1,18}")
 _PARTIAL = 206
 _PAST_THE_END = 416
 
@@ -36,8 +38,11 @@ class WebSource:
         name = self._uri.path.name
         if status == _PARTIAL and found:
             return [RemoteFile(name, self._url, int(found[3]), read_version(headers.get("ETag")))]
+        if status == _PAST_THE_END:
+            return [RemoteFile(name, self._url, 0, is_seekable=False)]
         length = headers.get("Content-Length", "")
-        size = 0 if status == _PAST_THE_END else int(length) if length.isdecimal() else None
+        # Of an answer in part it is the part's.
+        size = int(length) if status != _PARTIAL and _LENGTH.fullmatch(length) else None
         return [RemoteFile(name, self._url, size, is_seekable=False)]
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
