@@ -14,6 +14,7 @@ from werkzeug.exceptions import Forbidden, HTTPException
 from scoring_runtime.access.gate import Gate
 from scoring_runtime.batching import describe_limits
 from scoring_runtime.bodies import BodyReader
+from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.pages import create_pages
@@ -22,7 +23,7 @@ from scoring_runtime.protocols import JSON, HttpProtocol, find_status, list_head
 from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
 from scoring_runtime.protocols.predict import PredictProtocol
-from scoring_runtime.protocols.score import ScoreProtocol, write_error
+from scoring_runtime.protocols.score import ScoreProtocol
 from scoring_runtime.request_log import RequestLog
 from scoring_runtime.routes import Door, ScoringRoutes
 from scoring_runtime.service import ScoringService
@@ -111,7 +112,7 @@ def answer_request_error(error: RequestError) -> Response:
 
 
 def answer_http_error(error: HTTPException) -> Response:
-    """Turn an error of Flask, such as 404 and 405, into the same shape; its headers stay."""
+    """Turn an error of Flask, such as 404 and 405, into an answer of the same shape; its headers stay."""
     shape = _answer_error(error.name.replace(" ", ""), error.description or error.name, error.code or _BAD_REQUEST)
     shape.headers.extend([(key, value) for key, value in error.get_headers() if key != "Content-Type"])
     return shape
@@ -124,7 +125,7 @@ def answer_unexpected_error(error: Exception) -> Response:
 
 
 def _answer_error(code: str, message: str, status: int) -> Response:
-    return Response(write_error(code, message), status, content_type=JSON)
+    return Response(write_error(request.path, code, message), status, content_type=JSON)
 
 
 def _answer_json(value: object) -> Response:

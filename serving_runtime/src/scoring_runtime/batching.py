@@ -20,8 +20,17 @@ from typing import Any
 
 import structlog
 
-from scoring_runtime.errors import DeviceLostError, OverloadedError, RequestError, ScoringFailedError
+from scoring_runtime.errors import (
+    DeviceLostError,
+    LoadError,
+    OverloadedError,
+    RequestError,
+    ScorerFailedError,
+    ScoringFailedError,
+)
 from scoring_runtime.tasks import Inputs, Outputs, Task
+
+MEMORY_SHORT = "The memory does not suffice for this request now: send less at once, or try again later."
 
 # Weight of the newest batch in the mean time per request.
 _NEWEST_SHARE = 0.2
@@ -58,7 +67,7 @@ class Batcher:
 
     Whoever would wait longer than `max_wait_seconds` is refused. `report_batch` gets the number of items of each batch;
     `report_preprocess`, `report_wait` and `report_score` the seconds that each request took to be read, has waited for its
-    batch, and that this took; `end` is called when the device is lost for good.
+    batch, and that this took; `end` is called when nothing can be scored any more: the device is lost for good, or the thread has ended.
     """
 
     def __init__(
@@ -66,7 +75,7 @@ class Batcher:
         max_waiting: int,
         max_wait_seconds: float = math.inf,
         report_batch: Callable[[int], None] = lambda _items: None,
-        end: Callable[[DeviceLostError], None] = lambda _error: None,
+        end: Callable[[LoadError], None] = lambda _error: None,
     ) -> None:
         self.limits = BatchLimits()
         self.report_batch = report_batch
@@ -87,7 +96,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Pending] = SimpleQueue()
         self._held: Pending | None = None
-        threading.Thread(target=self._score_batches, name="scoring", daemon=True).start()
+        threading.Thread(target=self._score_until_lost, name="scoring", daemon=True).start()
 
     def count_inside(self) -> int:
         """Return how many requests are being answered or wait now."""
@@ -100,6 +109,10 @@ class Batcher:
     def count_waiting(self) -> int:
         """Return how many requests wait now: those inside, being read or ready, but for one."""
         return max(0, self._inside - 1)
+
+    def forget_times(self) -> None:
+        """Forget how long requests have taken: a warm-up compiles and compares engines, and says nothing of those to come."""
+        self._seconds_per_request = 0.0
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -134,6 +147,13 @@ class Batcher:
                     wait_seconds - self._max_wait_seconds,
                 )
             self._inside += 1
+
+    def _score_until_lost(self) -> None:
+        try:
+            self._score_batches()
+        except BaseException as error:
+            _logger.exception("the scoring thread has ended")
+            self._end(ScorerFailedError(f"The scoring thread has ended unexpectedly: {type(error).__name__}."))
 
     def _score_batches(self) -> None:
         while True:
@@ -206,7 +226,7 @@ def _score_batch(batch: Sequence[Pending]) -> DeviceLostError | None:
         for pending in batch:
             pending.error = OverloadedError("The accelerator is lost and the server restarts: try again later.")
         return error
-    except Exception as error:  # noqa: BLE001 (whatever a model raises is the request's answer, never the thread's end)
+    except BaseException as error:  # noqa: BLE001 (whatever a model raises, sys.exit() too, is the request's answer, never the thread's end)
         if len(batch) == 1:
             batch[0].error = _explain(error)
             return None
@@ -215,13 +235,11 @@ def _score_batch(batch: Sequence[Pending]) -> DeviceLostError | None:
     return None
 
 
-def _explain(error: Exception) -> Exception:
+def _explain(error: BaseException) -> Exception:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, MemoryError):
-        return OverloadedError(
-            "The memory does not suffice for this request now: send less at once, or try again later."
-        )
+        return OverloadedError(MEMORY_SHORT)
     _logger.error("scoring failed", exc_info=error)
     failed = ScoringFailedError("The model failed on this request: the server's log says why.")
     failed.__cause__ = error

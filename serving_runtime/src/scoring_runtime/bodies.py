@@ -13,8 +13,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
 
-import orjson
-
+from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import BodyTimeoutError
 
 WATCH_SECONDS = 0.25
@@ -22,6 +21,7 @@ PRESSED_SECONDS = 2.0
 """While more than half of the places are held by bodies still on their way, each gets this long only."""
 
 _FLUSH_SECONDS = 0.05
+_LATE = "The body did not come in time: send it faster, or less of it."
 
 
 class Stream(Protocol):
@@ -32,11 +32,12 @@ class Stream(Protocol):
 
 
 class _Reading:
-    __slots__ = ("is_cut", "started", "thread")
+    __slots__ = ("is_cut", "path", "started", "thread")
 
-    def __init__(self, thread: int, started: float) -> None:
+    def __init__(self, thread: int, started: float, path: str) -> None:
         self.thread = thread
         self.started = started
+        self.path = path
         self.is_cut = False
 
 
@@ -49,16 +50,16 @@ class BodyReader:
         self._clock = clock
         self._readings: set[_Reading] = set()
 
-    def read(self, stream: Stream, size: int) -> bytes:
-        """Return so many bytes, or what there are. Raises BodyTimeoutError."""
-        reading = _Reading(threading.get_ident(), self._clock())
+    def read(self, stream: Stream, size: int, path: str) -> bytes:
+        """Return so many bytes of a request to this path, or what there are. Raises BodyTimeoutError."""
+        reading = _Reading(threading.get_ident(), self._clock(), path)
         self._readings.add(reading)
         try:
             body = stream.read(size)
         finally:
             self._readings.discard(reading)
         if reading.is_cut:
-            raise BodyTimeoutError("The body did not come in time: send it faster, or less of it.")
+            raise BodyTimeoutError(_LATE)
         return body
 
     def watch(self) -> None:
@@ -87,7 +88,7 @@ class BodyReader:
         # Not told in the log from here: a log that nobody reads would stop this thread. The request has its own line.
         reading.is_cut = True
         # It waits for the answer to be sent; the others must not wait with it.
-        threading.Thread(target=_answer, args=(response,), name="body-cut", daemon=True).start()
+        threading.Thread(target=_answer, args=(response, reading.path), name="body-cut", daemon=True).start()
 
 
 def _find_response(frame: FrameType | None) -> Any:  # noqa: ANN401  # granian's WSGIProtocol, a type of an extension module
@@ -116,8 +117,7 @@ class _CutAnswer:
         """End; nothing is held."""
 
 
-def _answer(response: Any) -> None:  # noqa: ANN401
-    message = "The body did not come in time: send it faster, or less of it."
-    body = orjson.dumps({"error": {"code": BodyTimeoutError.code, "message": message}})
+def _answer(response: Any, path: str) -> None:  # noqa: ANN401
+    body = write_error(path, BodyTimeoutError.code, _LATE)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body) + 1)), ("Connection", "close")]
     response.response_iter(408, headers, _CutAnswer(body))

@@ -20,6 +20,11 @@ Those of keys, tokens and limits are in access/errors.py.
 
 from typing import ClassVar
 
+# In UTF-8. A client over gRPC refuses more than 8 KiB of metadata, which a message is: up to three bytes for each of these.
+_MAX_MESSAGE_BYTES = 2_000
+_END_BYTES = 500
+_CUT = "…"
+
 
 class ScoringRuntimeError(Exception):
     """Base of all errors of this package: `code` is stable and for programs, `message` is for people."""
@@ -160,7 +165,10 @@ class DeviceLostError(LoadError):
 
 
 class RequestError(ScoringRuntimeError):
-    """One request cannot be answered."""
+    """One request cannot be answered. Of a message that quotes much of the request, the middle is cut out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_shorten(message))
 
 
 class InvalidJsonError(RequestError):
@@ -279,3 +287,12 @@ class OverloadedError(RequestError):
     def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+def _shorten(message: str) -> str:
+    """Return the message, at most so many bytes of it: its beginning, and its end, which says what to do."""
+    content = message.encode(errors="replace")
+    if len(content) <= _MAX_MESSAGE_BYTES:
+        return message
+    begin, end = content[: _MAX_MESSAGE_BYTES - _END_BYTES - len(_CUT.encode())], content[-_END_BYTES:]
+    return begin.decode(errors="ignore") + _CUT + end.decode(errors="ignore")

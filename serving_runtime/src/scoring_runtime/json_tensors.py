@@ -1,10 +1,11 @@
-"""Reads JSON values as tensors of a signature, strictly, and says where a value is wrong. Below tasks.
+"""Reads JSON values as tensors of a signature, strictly, and says where a value is wrong; writes tensors as JSON. Below tasks.
 
 Strict, because a model answers wrong input as readily as right input: a text is no number, true is no 1, 3.5 is no integer.
 null is a missing number (NaN) where the datatype has one. numpy converts; only when that fails, or gives another shape,
 is the value walked through to find the place.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -75,8 +76,11 @@ class TensorReader:
             if self._is_narrow:
                 with np.errstate(over="raise"):
                     return np.array(value, dtype=np.float64).astype(self._dtype)
-            if self._is_whole and float in found:
+            if self._is_whole and found == {float}:
                 return _convert_whole(np.array(value, dtype=np.float64), self._dtype)
+            if self._is_whole and float in found:
+                # As floats, the integers among them would be rounded.
+                return np.array(_make_whole(value), dtype=self._dtype)
             return np.array(value, dtype=self._dtype)
         except (TypeError, ValueError, OverflowError, FloatingPointError):
             return None
@@ -122,11 +126,42 @@ def describe_spec(spec: TensorSpec) -> str:
     return f"{spec.datatype} {list(spec.shape)}"
 
 
+def is_text(tensor: Tensor) -> bool:
+    """Tell whether a tensor is one of BYTES."""
+    return tensor.dtype.kind in "OSU"
+
+
+def write_tensor(tensor: Tensor) -> Json:
+    """Return nested values as orjson dumps them fastest, numpy's arrays included. Bytes that are no text become {"b64": …}."""
+    # orjson writes numeric arrays itself, 32-bit floats in their own shortest form, when they lie in one piece.
+    return _nest_texts(tensor.tolist()) if is_text(tensor) else np.ascontiguousarray(tensor)
+
+
+def _nest_texts(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_nest_texts(item) for item in value]
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": b64encode(value).decode()}
+
+
 def _convert_whole(floats: Tensor, dtype: np.dtype[Any]) -> Tensor | None:
     """Return floats that are whole numbers as integers; None when one is not, or does not fit."""
     limits = np.iinfo(dtype)
     fits = (floats == np.trunc(floats)) & (abs(floats) <= _EXACT) & (floats >= limits.min) & (floats <= limits.max)
     return floats.astype(dtype) if fits.all() else None
+
+
+def _make_whole(value: Json) -> Json:
+    """Return nested numbers, those that are floats as integers. Raises ValueError when one is no whole number, or not exact."""
+    if isinstance(value, list):
+        return [_make_whole(inner) for inner in value]
+    if isinstance(value, float) and not (abs(value) <= _EXACT and value.is_integer()):
+        raise ValueError(value)
+    return int(value)
 
 
 def _is_integer(value: float, limits: np.iinfo[Any]) -> bool:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from time import perf_counter
 
+import orjson
 import structlog
 
 from scoring_runtime.artifacts import fetch_artifact, require_digest
@@ -56,6 +57,7 @@ def _load_model(settings: Settings, slot: ModelSlot, batcher: Batcher) -> Served
     batcher.limits = _choose_limits(task, settings)
     seconds = perf_counter() - started
     model = ServedModel(manifest, format_name, task, artifact.digest, artifact.size_bytes, seconds, scorer.report)
+    batcher.forget_times()
     slot.fill(model)
     _logger.info("ready", model=settings.model_name, digest=model.digest, seconds=round(seconds, 3))
     return model
@@ -123,8 +125,10 @@ def _warm_up(task: Task, scorer: Scorer, batcher: Batcher, manifest: Manifest) -
     try:
         task.attach(scorer)
         answer = task.write(batcher.score(task, task.read(task.make_example())))
+        # As /score does it: what cannot be written would fail with the first request.
+        orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
     except (ScoringFailedError, OverloadedError) as error:
-        reason = _describe(error.__cause__) if isinstance(error.__cause__, Exception) else error.message
+        reason = error.message if error.__cause__ is None else _describe(error.__cause__)
         raise ScorerFailedError(f"The model could not score its example: {reason}") from error
     except RequestError as error:
         raise ManifestInvalidError(f"manifest.json: example is not a request that scores: {error.message}") from error
@@ -136,6 +140,6 @@ def _warm_up(task: Task, scorer: Scorer, batcher: Batcher, manifest: Manifest) -
         check_answer(answer, manifest.expect)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

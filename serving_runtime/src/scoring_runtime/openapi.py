@@ -14,10 +14,10 @@ import orjson
 from scoring_runtime.model import ServedModel
 from scoring_runtime.openapi_schemas import (
     JSON_TYPE,
-    describe_columns,
     describe_inference_answer,
     describe_inference_request,
-    describe_rows,
+    describe_predict_answer,
+    describe_predict_request,
     describe_score,
     make_example_tensors,
 )
@@ -115,9 +115,9 @@ def _describe_scoring(model: ServedModel, interface: ModelInterface) -> Json:
         operation["responses"] |= _refer_problems("Message", "400", "404", "413", "500", "503")
         paths[f"{prefix}/infer"] = {"post": operation}
     for prefix, name in _list_versions("/v1/models", interface):
-        request = {JSON_TYPE: _add_example(describe_rows(interface), _write_rows(tensors))}
+        request = {JSON_TYPE: _add_example(describe_predict_request(interface), _write_rows(tensors))}
         operation = _describe_post(
-            f"predict{name}", "TensorFlow Serving", "Score rows or columns", request, describe_columns(interface)
+            f"predict{name}", "TensorFlow Serving", "Score rows or columns", request, describe_predict_answer()
         )
         operation["responses"] |= _refer_problems("Message", "400", "404", "413", "500", "503")
         paths[f"{prefix}:predict"] = {"post": operation}

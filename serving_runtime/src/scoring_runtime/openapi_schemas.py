@@ -103,7 +103,7 @@ def describe_inference_answer(interface: ModelInterface) -> Json:
     }
 
 
-def describe_rows(interface: ModelInterface) -> Json:
+def describe_predict_request(interface: ModelInterface) -> Json:
     """Return the schema of a predict request: rows as `instances`, or columns as `inputs`."""
     specs = interface.inputs
     row = _describe_object({name: _describe_item(spec) for name, spec in specs.items()})
@@ -119,7 +119,7 @@ def describe_rows(interface: ModelInterface) -> Json:
     }
 
 
-def describe_columns(_interface: ModelInterface) -> Json:
+def describe_predict_answer() -> Json:
     """Return the schema of a predict answer: `predictions` for rows, `outputs` for columns."""
     return {
         "anyOf": [

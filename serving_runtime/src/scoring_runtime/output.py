@@ -46,7 +46,7 @@ class LogLines(io.RawIOBase):
         with self._lock:
             whole, newline, rest = (self._pending + text).rpartition(b"\n")
             if len(rest) > MAX_PENDING_BYTES:
-                whole, newline, rest = rest, b"\n", b""
+                whole, newline, rest = whole + newline + rest, b"\n", b""
             self._pending = rest
         if newline:
             self._log(whole.decode("utf-8", errors="replace").strip("\n"))

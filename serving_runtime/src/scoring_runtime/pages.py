@@ -9,12 +9,11 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, render_template, request
 
-from scoring_runtime.errors import InvalidInputError, NotReadyError, RequestError
+from scoring_runtime.errors import InvalidInputError, NotReadyError
 from scoring_runtime.openapi import describe_api, list_operations
 from scoring_runtime.openapi_access import add_security
-from scoring_runtime.protocols import JSON, find_status, list_headers
+from scoring_runtime.protocols import JSON, parse_json
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface, describe_tensors
-from scoring_runtime.protocols.open_inference import write_error
 from scoring_runtime.protocols.predict import describe_signature
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
@@ -32,7 +31,7 @@ Json = Any
 
 
 def create_pages(service: ScoringService, directory: ModelDirectory, settings: Settings) -> Blueprint:
-    """Return the pages of one service. Their errors are `{"error": "<message>"}`, as the protocols have them."""
+    """Return the pages of one service. They raise RequestError, which app.py answers."""
     pages = Blueprint(
         "pages", __name__, template_folder="templates", static_folder="static", static_url_path="/docs/static"
     )
@@ -54,15 +53,7 @@ def create_pages(service: ScoringService, directory: ModelDirectory, settings: S
     documents = DocumentPages(service, directory, settings)
     pages.add_url_rule("/openapi.json", "openapi", documents.show_document)
     pages.add_url_rule("/docs", "docs", documents.show_page)
-    pages.register_error_handler(RequestError, answer_error)
     return pages
-
-
-def answer_error(error: RequestError) -> Response:
-    """Turn an error of the runtime into its HTTP answer."""
-    answer = Response(write_error(error), find_status(error), content_type=JSON)
-    answer.headers.extend(list_headers(error))
-    return answer
 
 
 class InferencePages:
@@ -106,7 +97,7 @@ class InferencePages:
         return _answer({"name": interface.name, "ready": True})
 
     def list_models(self) -> Response:
-        """POST /v2/repository/index: the one model."""
+        """POST /v2/repository/index: the one model. Raises InvalidJsonError; no body asks for all."""
         problem = _find_problem(self._service)
         model = self._service.slot.model
         entry = {
@@ -115,7 +106,8 @@ class InferencePages:
             "state": "UNAVAILABLE" if problem else "READY",
             "reason": problem,
         }
-        asked = request.get_json(silent=True, force=True)
+        body = request.get_data().strip()
+        asked = parse_json(body) if body else None
         is_hidden = bool(problem) and isinstance(asked, dict) and asked.get("ready") is True
         return _answer([] if is_hidden else [entry])
 

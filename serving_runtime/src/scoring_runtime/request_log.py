@@ -1,6 +1,7 @@
 """The request log: one JSON line for each scoring request, without payloads. Written by a thread of its own.
 
-A request hands over a record, which takes a microsecond, and never waits: what cannot be written in time is counted and left out.
+A request hands over its line, which takes two microseconds, and never waits: what cannot be written in time is counted and left out.
+The thread makes no lines itself: while it did, it took turns in Python with the requests.
 It does not go through structlog, whose processors would cost more than scoring with a small model does. Every text in a record is
 either ours or checked before (request_ids.py), so there is nothing to redact.
 """
@@ -20,7 +21,7 @@ import orjson
 GATHER_SECONDS = 0.1
 """Lines wait this long for others: waking the thread for each would cost more than the line."""
 
-MAX_RECORDS = 16_384
+MAX_LINES = 16_384
 """That wait while nobody reads standard output; some 4 MB."""
 
 ATOMIC_BYTES = 4096
@@ -54,10 +55,10 @@ class RequestRecord(NamedTuple):
 class RequestLog:
     """Takes records and writes them as lines. `write` gets whole lines, at most ATOMIC_BYTES of them unless one alone is longer."""
 
-    def __init__(self, write: Callable[[bytes], None] | None = None, max_records: int = MAX_RECORDS) -> None:
+    def __init__(self, write: Callable[[bytes], None] | None = None, max_lines: int = MAX_LINES) -> None:
         self._write = write or write_to_stdout
-        self._max_records = max_records
-        self._records: deque[RequestRecord] = deque()
+        self._max_lines = max_lines
+        self._lines: deque[bytes] = deque()
         self._dropping = threading.Lock()
         self._dropped = 0
         self._is_wanted = threading.Event()
@@ -67,11 +68,11 @@ class RequestLog:
 
     def add(self, record: RequestRecord) -> None:
         """Have a record written soon; never waits."""
-        if len(self._records) >= self._max_records:
+        if len(self._lines) >= self._max_lines:
             with self._dropping:
                 self._dropped += 1
             return
-        self._records.append(record)
+        self._lines.append(write_line(record))
         if not self._is_wanted.is_set():
             self._is_wanted.set()
 
@@ -94,8 +95,8 @@ class RequestLog:
             self._write(chunk)
 
     def _take_lines(self) -> Iterator[bytes]:
-        for _ in range(len(self._records)):
-            yield write_line(self._records.popleft())
+        for _ in range(len(self._lines)):
+            yield self._lines.popleft()
         with self._dropping:
             dropped, self._dropped = self._dropped, 0
         if dropped:
@@ -123,7 +124,8 @@ def write_line(record: RequestRecord) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _quote(text: str) -> str:
-    return orjson.dumps(text).decode()
+    # The name of a key is that of its file, which may be no text.
+    return orjson.dumps(text.encode(errors="backslashreplace").decode()).decode()
 
 
 def write_time(seconds: float) -> str:

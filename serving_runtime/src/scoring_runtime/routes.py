@@ -14,11 +14,10 @@ import structlog
 from scoring_runtime.access import Caller
 from scoring_runtime.access.gate import NOT_LET_IN, OPEN_PATHS, Gate, Visit
 from scoring_runtime.bodies import BodyReader
+from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
-from scoring_runtime.protocols.open_inference import write_error as write_message
-from scoring_runtime.protocols.score import write_error
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
 from scoring_runtime.request_log import RequestLog, RequestRecord
 
@@ -95,7 +94,7 @@ class ScoringRoutes:
         if route is None:
             return self._pass_on(path, environ, start_response)
         if environ["REQUEST_METHOD"] != "POST":
-            return _refuse_method(start_response)
+            return _refuse_method(path, start_response)
         return self._score(*route, environ, start_response)
 
     def _find(self, path: str) -> Route | None:
@@ -120,12 +119,12 @@ class ScoringRoutes:
             request.check_encoding()
             status, answer = _OK, handler(request)
         except RequestError as error:
-            failure, status, answer = error, find_status(error), _write_error(protocol, error)
+            failure, status, answer = error, find_status(error), _write_error(environ["PATH_INFO"], error)
             self._discard(request)
         except Exception as error:
             _logger.exception("request failed", request_id=request_id, exc_info=error)
             failure = ScoringFailedError("The model failed on this request: the server's log says why.")
-            status, answer = find_status(failure), _write_error(protocol, failure)
+            status, answer = find_status(failure), _write_error(environ["PATH_INFO"], failure)
         finally:
             if self._gate is not None:
                 self._gate.leave(use)
@@ -157,11 +156,9 @@ class ScoringRoutes:
             if environ.get("CONTENT_LENGTH"):
                 environ = self._fetch_body(environ)
         except RequestError as error:
-            is_message = path.startswith(("/v1", "/v2"))
-            body = write_message(error) if is_message else write_error(error.code, error.message)
-            headers = [*_describe(HttpAnswer(body)), *list_headers(error), CLOSE]
-            start_response(_STATUS_LINES[find_status(error)], headers)
-            return [body]
+            answer = _write_error(path, error)
+            start_response(_STATUS_LINES[find_status(error)], [*_describe(answer), *answer.headers, CLOSE])
+            return [answer.body]
         return self._rest(environ, start_response)
 
     def _fetch_body(self, environ: WSGIEnvironment) -> WSGIEnvironment:
@@ -186,8 +183,8 @@ def _describe(answer: HttpAnswer) -> Headers:
     return [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
 
 
-def _write_error(protocol: HttpProtocol, error: RequestError) -> HttpAnswer:
-    return HttpAnswer(protocol.write_error(error), JSON, tuple(list_headers(error)))
+def _write_error(path: str, error: RequestError) -> HttpAnswer:
+    return HttpAnswer(write_error(path, error.code, error.message), JSON, tuple(list_headers(error)))
 
 
 def _enter(gate: Gate, environ: WSGIEnvironment) -> Visit:
@@ -196,8 +193,8 @@ def _enter(gate: Gate, environ: WSGIEnvironment) -> Visit:
     return gate.enter(peer, get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), forwarded)
 
 
-def _refuse_method(start_response: StartResponse) -> Iterable[bytes]:
-    body = write_error("MethodNotAllowed", "This path takes POST only.")
+def _refuse_method(path: str, start_response: StartResponse) -> Iterable[bytes]:
+    body = write_error(path, "MethodNotAllowed", "This path takes POST only.")
     headers = [*_describe(HttpAnswer(body)), ("Allow", "POST")]
     start_response(_STATUS_LINES[_METHOD_NOT_ALLOWED], headers)
     return [body]

@@ -7,6 +7,7 @@ requests. What only the worker needs is imported there (worker.py): the supervis
 
 import multiprocessing
 import signal
+import socket
 import threading
 from functools import partial
 from multiprocessing.synchronize import Event
@@ -37,7 +38,7 @@ def serve(settings: Settings) -> None:
     draining = multiprocessing.Event()
     server = MPServer(
         "scoring_runtime",
-        address="0.0.0.0",  # noqa: S104 (a pod is reached at an address it does not know beforehand)
+        address=find_any_address(),
         port=settings.port,
         interface=Interfaces.WSGI,
         blocking_threads=settings.max_queue + SPARE_THREADS,
@@ -57,6 +58,11 @@ def serve(settings: Settings) -> None:
         reason = str(error).splitlines()[0]
         raise InvalidSettingsError(f"SCORING_PORT {settings.port} cannot be used: {reason}. Choose another.") from error
     _logger.info("stopped")
+
+
+def find_any_address() -> str:
+    """Return the address that stands for all of this machine's: a pod is reached at one it does not know beforehand, of either family."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 (so it is meant)
 
 
 def load_worker(settings: Settings, draining: Event) -> Any:  # noqa: ANN401  # the WSGI application

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from scoring_runtime.batching import Batcher
+from scoring_runtime.batching import MEMORY_SHORT, Batcher
+from scoring_runtime.errors import OverloadedError
 from scoring_runtime.model import ModelSlot, ServedModel
 from scoring_runtime.tasks import Inputs, Outputs, Task
 
@@ -25,6 +26,9 @@ class ScoringService:
         """Take a place, read the request, return its outputs. Raises RequestError, OverloadedError before reading."""
         with self.batcher.admit():
             started = perf_counter()
-            inputs = read()
+            try:
+                inputs = read()
+            except MemoryError as error:
+                raise OverloadedError(MEMORY_SHORT) from error
             self.batcher.report_preprocess(perf_counter() - started)
             return self.batcher.score(task, inputs)

@@ -19,7 +19,7 @@ from scoring_runtime.access.gate import Gate, create_gate
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.connections import MAX_CONNECTIONS, ConnectionLimit
-from scoring_runtime.errors import DeviceLostError, InvalidSettingsError, LoadError, ScorerFailedError
+from scoring_runtime.errors import InvalidSettingsError, LoadError, ScorerFailedError
 from scoring_runtime.loading import limit_threads, load_model
 from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.metrics import Metrics
@@ -100,6 +100,7 @@ def _limit_connections(parts: _Parts) -> None:
     is_exempt = ClientFinder(settings.trusted_proxies).is_trusted
     limit = ConnectionLimit(settings.port, settings.max_connections_per_client, MAX_CONNECTIONS, is_exempt)
     limit.report = parts.metrics.record_cut_connections
+    limit.unread_seconds = settings.body_timeout_seconds
     limit.watch()
 
 
@@ -138,7 +139,7 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
         # Only here: grpcio costs time and memory, and may be missing.
         from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server  # noqa: PLC0415
 
-        limits = GrpcLimits(settings.max_body_bytes, settings.max_queue, parts.gate)
+        limits = GrpcLimits(settings.max_body_bytes, settings.max_queue, parts.gate, settings.body_timeout_seconds)
         interceptors = _list_interceptors(parts.tracing)
         server = start_grpc_server(
             settings.grpc_port or 0, parts.service, parts.metrics, limits, parts.log, interceptors
@@ -210,7 +211,7 @@ def _load_or_exit(parts: _Parts) -> None:
         _end_worker(settings, ScorerFailedError(f"Loading failed unexpectedly: {type(error).__name__}."))
 
 
-def _end_after_answers(settings: Settings, error: DeviceLostError) -> None:
+def _end_after_answers(settings: Settings, error: LoadError) -> None:
     # The server's threads get a moment to tell the clients of the last batch.
     threading.Timer(ANSWER_SECONDS, _end_worker, (settings, error)).start()
 

@@ -128,12 +128,19 @@ def test_a_body_of_just_the_limit_is_read_and_one_byte_more_is_refused(make_clie
     expect_error(post_chunked(client, pad(500)), 413, "BodyTooLarge", message)
 
 
+def test_a_length_of_more_digits_than_a_number_may_have_is_too_large(faq_client: FlaskClient) -> None:
+    answer = faq_client.post("/score", json=QUESTION, environ_overrides={"CONTENT_LENGTH": "9" * 5000})
+    assert (answer.status_code, answer.json["error"]["code"]) == (413, "BodyTooLarge")
+
+
 def test_an_unknown_path_and_a_wrong_method_answer_in_the_error_shape(faq_client: FlaskClient) -> None:
     unknown = faq_client.get("/nothing")
     assert (unknown.status_code, unknown.json["error"]["code"]) == (404, "NotFound")
     wrong = faq_client.get("/score")
     assert (wrong.status_code, wrong.json["error"]["code"]) == (405, "MethodNotAllowed")
     assert "POST" in wrong.headers["Allow"]
+    other = faq_client.get("/v21")
+    assert (other.status_code, other.json["error"]["code"]) == (404, "NotFound")
 
 
 def test_the_probes_and_the_version_describe_the_model(faq_client: FlaskClient) -> None:

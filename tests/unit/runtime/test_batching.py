@@ -1,5 +1,6 @@
 """Batching: who is let in, who is refused, what is gathered into one batch, and whose error is whose."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from scoring_runtime.batching import Batcher, BatchLimits
-from scoring_runtime.errors import DeviceLostError, InvalidInputError, OverloadedError, ScoringFailedError
+from scoring_runtime.errors import DeviceLostError, InvalidInputError, LoadError, OverloadedError, ScoringFailedError
 from scoring_runtime.tensors import Signature, TensorSpec
 
 
@@ -43,6 +44,8 @@ class Doubling:
             raise ZeroDivisionError("a secret")
         if any(request == "huge" for request in requests):
             raise MemoryError
+        if any(request == "exit" for request in requests):
+            sys.exit(1)
         if any(request == "lost" for request in requests):
             raise DeviceLostError("gone")
         return [request * 2 for request in requests]
@@ -154,6 +157,7 @@ def test_a_busy_model_waits_no_longer_than_the_delay(task: Any, batcher: Batcher
     [
         ("bad", InvalidInputError, "one of them is bad"),
         ("broken", ScoringFailedError, "The model failed on this request: the server's log says why."),
+        ("exit", ScoringFailedError, "The model failed on this request: the server's log says why."),
         ("huge", OverloadedError, "The memory does not suffice for this request now"),
     ],
 )
@@ -177,6 +181,14 @@ def test_a_lost_device_is_told_to_all_and_ends_the_worker(task: Any) -> None:
     with batcher.admit(), pytest.raises(OverloadedError, match="accelerator is lost"):
         batcher.score(task, "lost")
     assert ended.wait(60)
+
+
+def test_a_thread_that_cannot_go_on_ends_the_worker(task: Any) -> None:
+    ended: Future[LoadError] = Future()
+    batcher = Batcher(1, end=ended.set_result)
+    batcher.report_batch = lambda _items: sys.exit(1)
+    threading.Thread(target=batcher.score, args=(task, 1), daemon=True).start()  # which nobody answers any more
+    assert ended.result(60).message == "The scoring thread has ended unexpectedly: SystemExit."
 
 
 def test_a_full_queue_refuses_and_lets_the_next_in_afterwards(task: Any) -> None:
@@ -207,6 +219,14 @@ def test_the_time_per_request_follows_what_requests_take(task: Any, batcher: Bat
         with batcher.admit():
             batcher.score(task, 1)
     assert batcher._seconds_per_request < 1.0
+
+
+def test_times_of_the_warm_up_refuse_nobody(task: Any) -> None:
+    batcher = Batcher(100, max_wait_seconds=1.0)
+    batcher._seconds_per_request = 30.0
+    batcher.forget_times()
+    with batcher.admit(), batcher.admit():
+        assert batcher.score(task, 4) == 8
 
 
 def test_places_are_given_back_after_failures(task: Any) -> None:

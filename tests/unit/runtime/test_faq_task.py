@@ -24,6 +24,7 @@ from scoring_runtime.errors import (
     MissingInputError,
     ModelInvalidError,
     ScoringFailedError,
+    TooManyItemsError,
 )
 from scoring_runtime.faq.embeddings import Known
 from scoring_runtime.faq.features import PairFeatures
@@ -158,7 +159,7 @@ def test_body_without_a_question_is_refused(make_task: MakeTask, payload: Any, e
         ({"question": ["a", " "]}, EmptyInputError, r"question\[1\] is empty"),
         ({"question": [b"\xff"]}, MissingInputError, "not UTF-8"),
         ({"question": [1]}, MissingInputError, "of the type int"),
-        ({"question": ["a"] * (MAX_QUESTIONS + 1)}, InputTooLongError, "Send several requests"),
+        ({"question": ["a"] * (MAX_QUESTIONS + 1)}, TooManyItemsError, "Send several requests"),
     ],
 )
 def test_tensors_without_questions_are_refused(

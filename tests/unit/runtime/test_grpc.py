@@ -98,6 +98,7 @@ def make_input(name: str, datatype: str, *shape: int, **contents: Any) -> Messag
 
 ROW = make_input("features", "FP64", 1, 4, fp64_contents=[1, 2, 3, 4.5])
 RAW_ROW = make_input("features", "FP64", 1, 4)
+TEXT = make_input("text", "BYTES", 1, bytes_contents=[b"a"])
 
 
 def test_typed_contents_are_answered_by_typed_contents(table: Client) -> None:
@@ -126,6 +127,25 @@ def test_outputs_are_those_asked_for(table: Client) -> None:
     error = table.fail_to_infer(ROW, outputs=asked)
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert error.details() == "There is no output 'total'. The model gives: 'sum', 'sign'."
+
+
+@pytest.mark.parametrize("class_name", ["Table", "Upper"])
+def test_an_output_that_is_asked_for_twice_is_refused(serve: Serve, class_name: str) -> None:
+    # A short request could ask for an answer of any length; Upper does not tell its outputs beforehand.
+    part, name = (ROW, "sum") if class_name == "Table" else (TEXT, "upper")
+    asked = [messages.ModelInferRequest.InferRequestedOutputTensor(name=name)] * 2
+    error = serve(class_name).client.fail_to_infer(part, outputs=asked)
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details() == f"Output '{name}' is asked for twice: name each once."
+
+
+@pytest.mark.parametrize("character", ["x", "%", "😀"])
+def test_a_message_that_quotes_a_long_input_reaches_the_client(table: Client, character: str) -> None:
+    # Metadata of more than 16 KiB are refused by the client itself, and each byte that is not plain ASCII takes three.
+    error = table.fail_to_infer(make_input(character * 100_000, "FP64", 1, 4))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details().startswith(f"There is no input '{character}")
+    assert error.details().endswith("The model takes: 'features'.")
 
 
 def test_every_datatype_comes_back_raw(serve: Serve) -> None:

@@ -194,20 +194,12 @@ def test_tensors_of_encoded_images_are_answered_with_labels_and_probabilities() 
     ]
 
 
-def test_preprocessed_tensors_get_the_same_answer_beside_encoded_ones() -> None:
-    task = make_task()
-    encoded = task.read(send("red", "white"))
-    prepared = normalise_images(encoded.values, Preprocessing(), "NCHW")
-    apart, together = task.score([task.read_tensors({"image": prepared}), encoded])
-    np.testing.assert_allclose(apart.values, together.values, rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("tensors", "error", "message"),
     [
         ({"pixels": np.zeros(1)}, MissingInputError, "no tensor named image"),
-        ({"image": np.zeros((0, 3, EDGE, EDGE), np.float32)}, RequestError, "at least one image"),
-        ({"image": np.zeros((1, 3, EDGE, 5), np.float32)}, InvalidInputError, r"shape \['n', 3, 8, 8\]"),
+        ({"image": np.zeros(0, dtype=object)}, RequestError, "at least one image"),
+        ({"image": np.zeros((1, 3, EDGE, EDGE), np.float32)}, InvalidInputError, r"send BYTES of the shape \[n\]"),
         ({"image": np.zeros((1, 3), np.int64)}, InvalidInputError, r"send BYTES of the shape \[n\]"),
         ({"image": np.full(33, b"", dtype=object)}, TooManyImagesError, "at most 32"),
         ({"image": np.array([b"no image"], dtype=object)}, RequestError, r"image 'image\[0\]' is not an image"),

@@ -187,6 +187,20 @@ class TestRefusals:
         assert inputs["n"].dtype == np.int64
         assert inputs["n"].tolist() == [3, 4, -5]
 
+    @pytest.mark.parametrize("large", [2**53 + 1, 2**53 + 3, 2**63 - 1, -(2**63)])
+    def test_large_integers_are_exact_beside_whole_numbers_written_as_floats(self, large: int) -> None:
+        task = make_echo({"n": ("INT64", [-1, 2])})
+        inputs = task.read(RequestBody(payload={"input": [[large, 1.0], [-0.0, 4]]}))
+        assert inputs["n"].dtype == np.int64
+        assert inputs["n"].tolist() == [[large, 1], [0, 4]]
+
+    @pytest.mark.parametrize(
+        ("value", "shown"), [(1.5, "1.5"), (2.0**53 + 2, "9007199254740994.0"), (2**63, str(2**63)), (1e300, "1e+300")]
+    )
+    def test_number_that_is_no_integer_is_named_beside_large_ones(self, value: float, shown: str) -> None:
+        task = make_echo({"n": ("INT64", [-1])})
+        assert f"input[2] is {shown}, which is no whole number of INT64" in refuse(task, [2**53 + 1, 1.0, value])
+
     def test_large_integers_are_exact(self) -> None:
         assert ask(make_echo({"n": ("UINT64", [-1])}), [2**64 - 1]).tolist() == [2**64 - 1]
 

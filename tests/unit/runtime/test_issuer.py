@@ -47,6 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     def answer_large(self) -> None:
         self.send(200, b" " * (issuer.MAX_BYTES + 1))
 
+    def answer_cut(self) -> None:
+        self.send(200, b"64\r\n{", ("Transfer-Encoding", "chunked"))
+
+    def answer_nonsense(self) -> None:
+        self.wfile.write(b"nonsense\r\n\r\n")
+
     def answer_endless(self) -> None:
         self.send(200, b"{")
         try:
@@ -111,6 +117,8 @@ def test_document_is_fetched_from_a_server_that_is_trusted(server: tuple[str, Pa
         ("text", "cannot be read"),
         ("deep", "cannot be read"),
         ("large", "more than 1048576 bytes"),
+        ("cut", "cannot be read: IncompleteRead"),
+        ("nonsense", "cannot be read: nonsense"),
         ("endless", "more than 1048576 bytes|takes longer"),
     ],
 )

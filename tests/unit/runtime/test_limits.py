@@ -85,6 +85,15 @@ def test_places_are_given_back() -> None:
     limit.enter("a")
 
 
+def test_request_without_a_place_does_not_use_the_rate_up() -> None:
+    clock = Clock()
+    limit = UseLimit("this client", Rate(1, 2), most_inside=1, clock=clock)
+    use = limit.enter("a")
+    assert count_taken(limit, "a", 10) == 0
+    limit.leave(use)
+    limit.enter("a")
+
+
 def test_places_of_a_client_are_not_forgotten_while_it_has_them() -> None:
     limit = UseLimit("this client", most_inside=1)
     limit.enter("a")

@@ -34,6 +34,7 @@ from scoring_runtime.errors import (
 )
 from scoring_runtime.loading import load_model
 from scoring_runtime.model import ModelSlot, ServedModel
+from tensor_models import write_artifact
 
 
 @pytest.fixture
@@ -248,6 +249,12 @@ def test_a_network_with_nan_weights_says_so(load: Any, images: Path, network: to
     safetensors.torch.save_file(state, images / "model.safetensors")
     with pytest.raises(ScorerFailedError, match="could not score its example: The model answered NaN or an infinite"):
         load(images)
+
+
+def test_a_model_whose_answer_to_its_example_is_no_json_says_so(load: Any, tmp_path: Path) -> None:
+    folder = write_artifact(tmp_path / "surrogate", "Surrogate")
+    with pytest.raises(ScorerFailedError, match="could not score its example: TypeError: str is not valid UTF-8"):
+        load(folder)
 
 
 def test_a_model_that_does_not_fit_into_memory_says_so(load: Any, faq_folder: Path) -> None:

@@ -189,6 +189,15 @@ def test_outputs_the_model_does_not_tell_beforehand_can_be_asked_for(upper: Flas
     assert [output["data"] for output in answer.json["outputs"]] == [["A"]]
 
 
+def test_an_output_that_is_asked_for_twice_is_refused(table: FlaskClient, upper: FlaskClient) -> None:
+    # A short request could ask for an answer of any length.
+    asked = [{"name": "sum"}, {"name": "sign"}, {"name": "sum", "parameters": {"binary_data": True}}]
+    assert get_error(infer(table, ROW, outputs=asked)) == "Output 'sum' is asked for twice: name each once."
+    text = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}
+    assert "'upper' is asked for twice" in get_error(infer(upper, text, outputs=[{"name": "upper"}] * 4000))
+    assert "There is no output {}" in get_error(infer(upper, text, outputs=[{"name": {}}] * 2))
+
+
 @pytest.mark.parametrize("datatype", ["FP32", "INT32", "INT64", "UINT8"])
 def test_narrower_numbers_are_widened(table: FlaskClient, datatype: str) -> None:
     assert infer(table, {**ROW, "datatype": datatype, "data": [1, 2, 3, 4]}).json["outputs"][0]["data"] == [10]
@@ -265,6 +274,15 @@ def test_a_wrong_request_is_told(table: FlaskClient, payload: Any, message: str)
     assert message in get_error(table.post(INFER, json=payload))
 
 
+def test_what_a_message_quotes_of_a_long_input_is_cut_and_its_advice_stays(table: FlaskClient) -> None:
+    for name in ("x" * 100_000, "😀" * 100_000):
+        message = get_error(infer(table, {**ROW, "name": name}))
+        assert message.startswith("There is no input '" + name[:300])
+        assert message.endswith(name[:50] + "'. The model takes: 'features'.")
+        assert "…" in message
+        assert len(message.encode()) <= 2_000
+
+
 def test_a_body_that_is_no_json_is_told(table: FlaskClient) -> None:
     assert "not JSON" in get_error(table.post(INFER, data=b"{"))
 
@@ -291,6 +309,7 @@ BINARY_ROW = {"name": "features", "datatype": "FP64", "shape": [1, 4], "paramete
         (2**70, bytes(32), None, "binary_data_size is"),
         (32, bytes(32), "100000", "is '100000', and the body has"),
         (32, bytes(32), "-5", "is '-5'"),
+        (32, bytes(32), "9" * 5000, "send the length of its JSON"),
         (32, bytes(32), "0", "is 0: send the JSON"),
         (32, bytes(32), "7", "not JSON"),
     ],
@@ -401,7 +420,25 @@ def test_the_repository_lists_the_one_model(table: FlaskClient, loading: FlaskCl
     assert loading.post("/v2/repository/index", json={"ready": True}).json == []
 
 
+def test_a_body_that_is_no_json_is_told_to_who_asks_for_the_list(table: FlaskClient) -> None:
+    for body in (b"{", b"[" * 30_000):
+        assert "not JSON" in get_error(table.post("/v2/repository/index", data=body))
+
+
 @pytest.mark.parametrize("verb", ["load", "unload"])
 def test_the_repository_cannot_be_changed(table: FlaskClient, verb: str) -> None:
     message = get_error(table.post(f"/v2/repository/models/model/{verb}"))
     assert "change spec.model of the ScoringModel" in message
+
+
+@pytest.mark.parametrize("path", ["/v2/nothing", "/v2/models/model/nothing", "/v1/models", "/v1"])
+def test_an_unknown_path_is_told_in_the_shape_of_the_protocols(table: FlaskClient, path: str) -> None:
+    assert "not found" in get_error(table.get(path), 404)
+
+
+@pytest.mark.parametrize("path", [INFER, "/v2/models/model/versions/1.2.3/infer", "/v1/models/model:predict"])
+def test_a_wrong_method_is_told_in_the_shape_of_the_protocols(table: FlaskClient, path: str) -> None:
+    answer = table.get(path)
+    assert get_error(answer, 405) == "This path takes POST only."
+    assert answer.headers["Allow"] == "POST"
+    assert "not allowed" in get_error(table.get("/v2/repository/index"), 405)

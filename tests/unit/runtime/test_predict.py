@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from runtime_clients import open_client
-from scoring_runtime.protocols.texts import nest_texts
+from scoring_runtime.json_tensors import write_tensor
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
@@ -42,6 +42,10 @@ def columns(make_tensor_client: MakeTensorClient) -> FlaskClient:
 @pytest.fixture
 def loading(make_settings: MakeSettings) -> FlaskClient:
     return open_client(make_settings("file:///model"), is_loaded=False)
+
+
+def nest(value: Any, depth: int) -> Any:
+    return [nest(value, depth - 1)] if depth else value
 
 
 def get_error(answer: TestResponse, status: int = 400) -> str:
@@ -91,8 +95,8 @@ def test_bytes_may_be_base64(make_tensor_client: MakeTensorClient) -> None:
 
 
 def test_bytes_that_are_no_text_are_answered_as_base64() -> None:
-    values = np.array([[b"a", b"\xff"], ["ä", 3]], dtype=object).tolist()
-    assert nest_texts(values) == [["a", {"b64": "/w=="}], ["ä", "3"]]
+    values = np.array([[b"a", b"\xff"], ["ä", 3]], dtype=object)
+    assert write_tensor(values) == [["a", {"b64": "/w=="}], ["ä", "3"]]
 
 
 def test_the_version_that_is_served_may_be_named(table: FlaskClient) -> None:
@@ -134,6 +138,8 @@ def test_a_wrong_request_is_told(table: FlaskClient, payload: Any, message: str)
         ({"inputs": [[1]]}, "several inputs, 'city', 'age'"),
         ({"instances": [{"city": 3, "age": 1}]}, "'city' holds other values than texts"),
         ({"instances": [{"city": "Bern", "age": 1.5}]}, "instances[0].age is 1.5"),
+        ({"inputs": {"city": nest("Bern", 34), "age": [1]}}, "'city' has the shape [1, 1"),
+        ({"inputs": {"city": nest("Bern", 100), "age": [1]}}, "'city' has the shape [1, 1"),
         ({"inputs": {"city": ["Bern"], "age": [1, 2]}}, "different numbers of items"),
     ],
 )

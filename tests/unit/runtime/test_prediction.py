@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from runtime_tasks import ask, attach_task, load_python, make_signature
@@ -66,6 +67,28 @@ class TestOutputs:
         with pytest.raises(ScoringFailedError) as caught:
             ask(task, [1.0])
         assert message in caught.value.message
+
+    @pytest.mark.parametrize(
+        ("answer", "texts"),
+        [
+            (np.array([b"a", "ä".encode()], dtype=object), ["a", "ä"]),
+            (np.array([b"a", b"b"]), ["a", "b"]),
+            (np.array(["a", "ä"]), ["a", "ä"]),
+            (np.array([[b"a"], [b"\xff"]], dtype=object), [["a"], [{"b64": "/w=="}]]),
+        ],
+        ids=["bytes", "bytes of one length", "texts", "no text"],
+    )
+    def test_bytes_are_answered_as_texts(self, answer: Any, texts: Any) -> None:
+        scorer = load_python("Constant")
+        scorer.model.answer = {"y": answer}
+        task = attach_task(scorer, signature=make_signature({"x": ("FP64", [-1])}))
+        assert orjson.loads(orjson.dumps(ask(task, [1.0, 2.0]))) == texts
+
+    def test_numbers_of_another_byte_order_are_answered(self) -> None:
+        scorer = load_python("Constant")
+        scorer.model.answer = {"y": np.array([1.5], dtype=">f8")}
+        task = attach_task(scorer, signature=make_signature({"x": ("FP64", [-1])}))
+        assert orjson.dumps(ask(task, [1.0]), option=orjson.OPT_SERIALIZE_NUMPY) == b"[1.5]"
 
     def test_output_is_cast_to_the_promised_datatype(self) -> None:
         promised = {

@@ -106,6 +106,7 @@ def test_a_served_model_scores_until_sigterm_and_exits_with_zero(start_runtime: 
     runtime.wait_for_log("ready")
 
     assert runtime.client.get("/readyz").status_code == 200
+    assert not socket.has_ipv6 or httpx.get(f"http://[::1]:{runtime.port}/readyz", trust_env=False).status_code == 200
     answer = runtime.client.post("/score", json=QUESTION)
     assert answer.status_code == 200
     assert answer.json()["result"][0][0][:2] == [1, "a1"]

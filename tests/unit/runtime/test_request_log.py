@@ -17,7 +17,7 @@ from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
 from scoring_runtime.request_ids import choose_request_id, find_trace_id
-from scoring_runtime.request_log import ATOMIC_BYTES, RequestLog, RequestRecord
+from scoring_runtime.request_log import ATOMIC_BYTES, RequestLog, RequestRecord, write_line
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
@@ -60,6 +60,10 @@ def test_a_line_tells_of_the_request_and_leaves_out_what_there_is_not() -> None:
     assert full == {**plain, "status": 401, "error": "Unauthorized", "trace_id": TRACE, "key": "shop"}
 
 
+def test_name_of_a_key_that_is_no_text_can_be_written() -> None:
+    assert json.loads(write_line(RECORD._replace(key="shop\udcff")))["key"] == "shop\\udcff"
+
+
 def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_in_one_piece() -> None:
     lines = Lines()
     log = RequestLog(lines.chunks.append)
@@ -79,7 +83,7 @@ def test_nobody_waits_for_a_reader_who_does_not_read_and_the_loss_is_told() -> N
         assert may_write.wait(60)
         lines.chunks.append(chunk)
 
-    log = RequestLog(write, max_records=5)
+    log = RequestLog(write, max_lines=5)
     log.add(RECORD)
     assert is_writing.wait(60)
     for _ in range(12):

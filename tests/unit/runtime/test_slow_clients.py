@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from attacks import HEAD, ask_repeatedly, flood, hold, is_closed, read_to_end
+from attacks import HEAD, ask_repeatedly, count_unsent_bytes, flood, hold, is_closed, read_to_end
 from local_clusters import ROOT
 from runtime_processes import Runtime
 from scoring_runtime.access.keys import hash_key
@@ -136,6 +137,38 @@ def test_slow_body_is_told_so(plain: Runtime) -> None:
     assert b'"code":"BodyTimeout"' in answer
     counted = re.compile(r'^scoring_requests_total{code="408",.*} 1.0$', re.MULTILINE)
     plain.wait_for(lambda: counted.search(plain.client.get("/metrics").text) is not None)
+
+
+def test_slow_body_is_told_so_in_the_shape_of_its_protocol(plain: Runtime) -> None:
+    head = b"POST /v2/models/model/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
+    with hold(plain.port, 1, head) as (connection,):
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b'{"error":"The body did not come in time' in answer
+
+
+@pytest.fixture
+def upper(tmp_path: Path) -> Iterator[Runtime]:
+    """A runtime whose answers are as long as the questions, and that gives a connection more time than an answer."""
+    model = write_artifact(tmp_path / "upper", "Upper", example={"input": ["a"]}).as_uri()
+    runtime = start(
+        tmp_path,
+        SCORING_MODEL_URI=model,
+        SCORING_HEADER_TIMEOUT_SECONDS="3600",
+        SCORING_BODY_TIMEOUT_SECONDS="6",
+    )
+    yield runtime
+    runtime.end()
+
+
+def test_answer_that_nobody_takes_ends_with_its_connection(upper: Runtime) -> None:
+    text = b'{"input": ["' + b"a" * 7_000_000 + b'"]}'  # more than the kernel takes
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", upper.port))
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+        upper.wait_for(lambda: count_unsent_bytes(upper.port) > 0)
+        upper.wait_for(lambda: count_unsent_bytes(upper.port) == 0)
 
 
 def test_one_client_does_not_take_all_connections(guarded: Runtime) -> None:

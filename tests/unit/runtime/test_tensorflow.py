@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import tensorflow as tf
 
+from runtime_tasks import ask, attach_task
 from scoring_runtime.errors import ManifestInvalidError, ModelInvalidError, OverloadedError
 from scoring_runtime.scorers import ModelSource
 from scoring_runtime.scorers.tensorflow import TensorFlowScorer
@@ -61,6 +63,12 @@ def test_scores_named_tensors_with_the_default_signature(folder: Path) -> None:
     outputs = load(folder).score({"numbers": np.arange(6, dtype=np.float32).reshape(2, 3), "texts": texts})
     assert outputs["sums"].tolist() == [3, 12]
     assert outputs["upper"].tolist() == [b"A", "ü".encode()]
+
+
+def test_texts_of_the_model_are_texts_of_the_answer(folder: Path) -> None:
+    task = attach_task(load(folder))
+    answer = ask(task, [{"numbers": [1, 2, 3], "texts": "a"}])
+    assert orjson.loads(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)) == {"sums": [6], "upper": ["A"]}
 
 
 def test_describes_the_tensors_of_the_signature(folder: Path) -> None:

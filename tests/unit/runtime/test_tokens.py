@@ -12,9 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from structlog.testing import capture_logs
 
 from scoring_runtime.access.errors import ForbiddenError, IssuerUnavailableError, UnauthorizedError
-from scoring_runtime.access.issuer import SigningKeys, parse_keys
+from scoring_runtime.access.issuer import SigningKey, SigningKeys, parse_keys
 from scoring_runtime.access.tokens import TokenRules, TokenVerifier
 
 ISSUER = "https://login.example.com/realms/shop"
@@ -139,6 +140,21 @@ def test_public_key_is_no_shared_secret(verify: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        ("shöp", "shöp"),
+        ("a\ud800b", "a\\ud800b"),
+        ("\udfff" * 200, ("\\udfff" * 22)[:128]),
+        ("x" * 200, "x" * 128),
+    ],
+)
+def test_caller_has_a_name_that_can_be_written(verify: Callable[[str], Any], subject: str, name: str) -> None:
+    found = verify(sign(sub=subject)).name
+    assert found == name
+    assert found.encode()
+
+
+@pytest.mark.parametrize(
     ("claims", "is_allowed"),
     [
         ({"scope": "read score"}, True),
@@ -180,6 +196,65 @@ def test_key_that_the_issuer_takes_back_ends_remembered_tokens(issuer: Issuer) -
         verifier.verify(sign())
 
 
+def test_key_that_the_issuer_replaces_under_its_name_ends_remembered_tokens(issuer: Issuer) -> None:
+    keys = SigningKeys(ISSUER, None, issuer.fetch)
+    keys.refresh()
+    verifier = TokenVerifier(TokenRules(ISSUER, ("faq",), {}), keys)
+    caller = verifier.verify(sign())
+    keys.refresh()
+    assert verifier.verify(sign()) is caller
+    issuer.keys[0] = describe(RSAAlgorithm, OTHER_KEY, "rsa", use="sig")
+    keys.refresh()
+    with pytest.raises(UnauthorizedError, match="InvalidSignatureError"):
+        verifier.verify(sign())
+
+
+class WatchedKeys(SigningKeys):
+    """Calls back when the version has risen, and between finding a key and returning it."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.on_version: Callable[[], object] = lambda: None
+        self.on_find: Callable[[], object] = lambda: None
+        super().__init__(ISSUER, None, issuer.fetch)
+        self.refresh()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "version":
+            self.on_version()
+
+    def find(self, kid: str) -> SigningKey | None:
+        key = super().find(kid)
+        self.on_find()
+        return key
+
+
+def test_keys_have_changed_when_their_version_tells_so(issuer: Issuer) -> None:
+    keys = WatchedKeys(issuer)
+    found: list[SigningKey | None] = []
+    keys.on_version = lambda: found.append(keys.find("rsa"))
+    issuer.keys = issuer.keys[1:]
+    keys.refresh()
+    assert found == [None]
+
+
+def test_token_that_is_checked_while_its_key_is_taken_back_is_not_remembered(issuer: Issuer) -> None:
+    keys = WatchedKeys(issuer)
+    verifier = TokenVerifier(TokenRules(ISSUER, ("faq",), {}), keys)
+    other = sign(EC_KEY, "ES256", "ec")
+
+    def take_back() -> None:
+        keys.on_find = lambda: None
+        issuer.keys = issuer.keys[1:]
+        keys.refresh()
+        verifier.verify(other)
+
+    keys.on_find = take_back
+    verifier.verify(sign())
+    with pytest.raises(UnauthorizedError, match="does not show"):
+        verifier.verify(sign())
+
+
 def test_keys_are_kept_while_the_issuer_is_away(issuer: Issuer) -> None:
     keys = SigningKeys(ISSUER, None, issuer.fetch)
     keys.refresh()
@@ -214,6 +289,22 @@ def test_unknown_key_is_asked_for_and_found(issuer: Issuer) -> None:
     for number in range(1000):
         keys.find(str(number))
     assert len(issuer.fetched) <= 4
+
+
+def test_keys_are_refreshed_after_whatever_went_wrong(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring_runtime.access.issuer.MIN_REFRESH_SECONDS", 0.01)
+    answers: list[Callable[[], Any]] = [lambda: {"keys": issuer.keys}, lambda: 1 // 0]
+    keys = SigningKeys(ISSUER, JWKS_URI, lambda url: answers.pop(0)() if answers else issuer.fetch(url))
+    with capture_logs() as lines:
+        keys.open(lambda _seconds: None)
+        issuer.keys.append(describe(RSAAlgorithm, OTHER_KEY, "new"))
+        pause = threading.Event()
+        for _ in range(600):
+            if keys.find("new"):
+                break
+            pause.wait(0.05)
+    assert keys.find("new")
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["issuer's keys not refreshed"]
 
 
 def test_only_key_without_a_name_is_used_for_tokens_without_one() -> None:

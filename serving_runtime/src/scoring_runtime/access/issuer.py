@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
@@ -81,10 +82,12 @@ class SigningKeys:
     def refresh(self) -> None:
         """Fetch the keys now. Raises IssuerUnavailableError, and the old ones stay."""
         keys = parse_keys(self._fetch(self._jwks_uri or self._discover()))
-        if keys.keys() != self._keys.keys():
+        has_changed = keys != self._keys
+        # Before the version: whoever has seen that must find the new keys alone.
+        self._keys = keys
+        if has_changed:
             self.version += 1
             _logger.info("issuer's keys changed", keys=len(keys))
-        self._keys = keys
 
     def _discover(self) -> str:
         document = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -109,6 +112,9 @@ class SigningKeys:
                 self.refresh()
             except IssuerUnavailableError as error:
                 _logger.warning("issuer's keys not refreshed", reason=error.message)
+            except Exception:
+                # Whatever an answer has led to: without this thread, no key would be taken back any more.
+                _logger.exception("issuer's keys not refreshed")
             pause.wait(MIN_REFRESH_SECONDS)
 
 
@@ -157,7 +163,7 @@ def make_fetch(ca_file: Path | None) -> Fetch:
                 return json.loads(_read(answer.read1))
         except urllib.error.HTTPError as error:
             raise IssuerUnavailableError(f"{shown} answered {error.code}: check spec.endpoint.jwt.") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise IssuerUnavailableError(f"{shown} cannot be read: {redactor.redact(str(reason))[:200]}.") from error
 

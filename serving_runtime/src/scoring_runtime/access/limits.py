@@ -66,10 +66,11 @@ class UseLimit:
             due = use.due if use.due > now else now
             wait = due - now - self._tolerance
             if wait <= 0:
-                use.due = due + self._interval
                 if self._most_inside is None:
+                    use.due = due + self._interval
                     return use
                 if use.inside < self._most_inside:
+                    use.due = due + self._interval
                     use.inside += 1
                     return use
         raise self._explain(wait)

@@ -60,22 +60,25 @@ class TokenVerifier:
         """Return whose token it is."""
         if len(token) > MAX_CHARACTERS:
             raise _refuse("it is too long")
-        if self._version != self._keys.version:
-            # A key that the issuer has withdrawn must not live on in what was checked with it.
-            self._version = self._keys.version
-            self._known = OrderedDict()
+        known = self._get_known()
         digest = hashlib.sha256(token.encode()).digest()
-        caller = self._known.get(digest)
+        caller = known.get(digest)
         if caller is None or caller.expires <= self._clock():
-            caller = self._verify(token)
-            self._remember(digest, caller)
+            caller = known[digest] = self._verify(token)
+            if len(known) > MAX_REMEMBERED:
+                known.popitem(last=False)
         return caller
 
-    def _remember(self, digest: bytes, caller: Caller) -> None:
-        known = self._known
-        known[digest] = caller
-        if len(known) > MAX_REMEMBERED:
-            known.popitem(last=False)
+    def _get_known(self) -> OrderedDict[bytes, Caller]:
+        """Return what was checked with the present keys: one that the issuer has withdrawn must not live on in it.
+
+        What is checked while the keys change goes with the old ones.
+        """
+        version = self._keys.version
+        if self._version != version:
+            self._known = OrderedDict()
+            self._version = version
+        return self._known
 
     def _verify(self, token: str) -> Caller:
         claims = self._decode(token)
@@ -84,8 +87,8 @@ class TokenVerifier:
                 raise ForbiddenError(
                     f"The token's claim {name} does not allow this: ask its issuer for one of {', '.join(allowed)}."
                 )
-        who = str(claims.get(self._rules.name_claim) or claims.get("sub") or "unnamed")[:_NAME_CHARACTERS]
-        return Caller(who, LABEL, float(claims["exp"]) + LEEWAY_SECONDS)
+        who = claims.get(self._rules.name_claim) or claims.get("sub") or "unnamed"
+        return Caller(_write_name(who), LABEL, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _decode(self, token: str) -> dict[str, Any]:
         rules = self._rules
@@ -119,6 +122,12 @@ def allowed_values(name: str, value: object) -> set[str]:
     if isinstance(value, list):
         return {str(item) for item in value}
     return set() if value is None else {str(value).lower() if isinstance(value, bool) else str(value)}
+
+
+def _write_name(claim: object) -> str:
+    """Return a claim as a name for logs: one that UTF-8 can write, which half of a surrogate pair cannot be."""
+    name = str(claim)[:_NAME_CHARACTERS]
+    return name.encode(errors="backslashreplace").decode()[:_NAME_CHARACTERS]
 
 
 def _refuse(reason: str) -> UnauthorizedError:

@@ -6,6 +6,7 @@ because Flask's own request handling would cost more CPU than scoring with a sma
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +37,8 @@ REALM = "scoring"
 
 MAX_DISCARDED_BYTES = 2**20
 BAD_REQUEST = 400
+# Python makes no number of thousands of digits.
+_LENGTH_DIGITS = 18
 STATUSES: Mapping[type[RequestError], int] = {
     UnauthorizedError: 401,
     ForbiddenError: 403,
@@ -102,7 +105,7 @@ class HttpRequest:
         """Return the body. Raises BodyTimeoutError, or BodyTooLargeError, also for a body whose length was not announced."""
         self.check_length()
         self._is_read = True
-        body = self._reader.read(self._environ["wsgi.input"], self.length or self._max_body_bytes + 1)
+        body = self._read(self.length or self._max_body_bytes + 1)
         if len(body) > self._max_body_bytes:
             raise self._explain_large_body()
         return body
@@ -116,7 +119,7 @@ class HttpRequest:
         if not self._is_read and 0 < length <= min(self._max_body_bytes, MAX_DISCARDED_BYTES):
             self._is_read = True
             with contextlib.suppress(BodyTimeoutError):
-                self._reader.read(self._environ["wsgi.input"], length)
+                self._read(length)
 
     def is_unread(self) -> bool:
         """Tell whether there is a body that nobody has read: the connection cannot be used again then."""
@@ -129,8 +132,10 @@ class HttpRequest:
     @property
     def length(self) -> int:
         """The body's announced length in bytes; 0 when none is."""
-        text = self._environ.get("CONTENT_LENGTH") or "0"
-        return int(text) if text.isdecimal() else 0
+        return parse_length(self._environ.get("CONTENT_LENGTH") or "") or 0
+
+    def _read(self, size: int) -> bytes:
+        return self._reader.read(self._environ["wsgi.input"], size, self._environ["PATH_INFO"])
 
     def _explain_large_body(self) -> BodyTooLargeError:
         return BodyTooLargeError(f"The body is larger than {self._max_body_bytes} bytes. Send less at once.")
@@ -140,7 +145,7 @@ Handler = Callable[[HttpRequest], HttpAnswer]
 
 
 class HttpProtocol(Protocol):
-    """A protocol's routes for scoring, all POST, by path; and how it says that a request failed."""
+    """A protocol's routes for scoring, all POST, by path."""
 
     name: str
     """As the log says it."""
@@ -150,9 +155,6 @@ class HttpProtocol(Protocol):
     def find(self, path: str) -> Handler | None:
         """Return the handler of a path that is not among `routes`, such as one that names a version; None without any."""
 
-    def write_error(self, error: RequestError) -> bytes:
-        """Return the JSON body of an error."""
-
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON
     """Return the JSON value of a body. Raises InvalidJsonError."""
@@ -160,6 +162,13 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJsonError(f"The body is not JSON: {error}.") from error
+
+
+def parse_length(text: str) -> int | None:
+    """Return a length in bytes as a header tells it; None for what is no number. One of very many digits is as long as any can be."""
+    if not text.isdecimal():
+        return None
+    return int(text) if len(text) <= _LENGTH_DIGITS else sys.maxsize
 
 
 def find_status(error: RequestError) -> int:

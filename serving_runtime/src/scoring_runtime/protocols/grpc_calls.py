@@ -1,6 +1,6 @@
-"""One call over gRPC: through the gate, unpacked, answered, counted and told to the log. grpc_server.py has the methods."""
+"""One call over gRPC: through the gate, read, unpacked, answered, counted and told to the log. grpc_server.py has the methods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from scoring_runtime.access import Caller
 from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from scoring_runtime.access.gate import NOT_LET_IN, Gate, Visit
 from scoring_runtime.errors import (
+    BodyTimeoutError,
     InvalidInputError,
     ModelNotFoundError,
     NotReadyError,
@@ -23,6 +24,7 @@ from scoring_runtime.errors import (
 )
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import find_status, list_headers
+from scoring_runtime.protocols.grpc_messages import MessageReader
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
 from scoring_runtime.request_log import RequestLog, RequestRecord
 
@@ -36,6 +38,8 @@ _CODES: dict[type[RequestError], grpc.StatusCode] = {
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
+    # What the client has been told by then: grpc_messages.py.
+    BodyTimeoutError: grpc.StatusCode.CANCELLED,
     NotReadyError: grpc.StatusCode.UNAVAILABLE,
     OverloadedError: grpc.StatusCode.UNAVAILABLE,
     ScoringFailedError: grpc.StatusCode.INTERNAL,
@@ -78,23 +82,29 @@ class Records:
 
 @dataclass(frozen=True)
 class Method:
-    """One method, as grpcio calls it with the message still packed: for whoever is not let in nothing is unpacked."""
+    """One method, as grpcio calls it when the headers are there: for whoever is not let in, no message is read.
+
+    Without a reader the message is taken for empty, whatever comes: those that probes send are.
+    """
 
     answer: Callable[[Any], Message]
     request: type[Message]
+    reader: MessageReader | None = None
     gate: Gate | None = None
     records: Records | None = None
 
-    def __call__(self, body: bytes, context: grpc.ServicerContext) -> bytes:
+    def __call__(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Return the packed answer, or end the call with its error."""
         started, metadata = perf_counter(), dict(context.invocation_metadata())
         request_id = choose_request_id(metadata.get(REQUEST_ID))
         use, caller = NOT_LET_IN
         failure: RequestError | None = None
-        answer = b""
+        body, answer = b"", b""
         try:
             if self.gate is not None:
                 use, caller = _enter(self.gate, metadata, context.peer())
+            if self.reader is not None:
+                body = self.reader.read(messages, context)
             answer = self.answer(_unpack(self.request, body)).SerializeToString()
         except Exception as error:  # noqa: BLE001  # whatever a model raises is the call's answer
             failure = error if isinstance(error, RequestError) else _explain(error, request_id)
@@ -112,7 +122,7 @@ class Method:
         return answer
 
     def make_handler(self) -> grpc.RpcMethodHandler:
-        """Return the handler that grpcio is given; it leaves messages packed."""
+        """Return the handler that grpcio is given, behind UnreadMessages; messages stay packed."""
         return grpc.unary_unary_rpc_method_handler(self, None, None)
 
 

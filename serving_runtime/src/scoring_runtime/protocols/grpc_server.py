@@ -1,6 +1,7 @@
 """The Open Inference Protocol over gRPC, on a port of its own. Imported only when that port is set: grpcio is optional.
 
-grpcio reads a message before a thread takes it, so a request takes its place in the queue with its tensors still packed.
+A call passes the gate by its headers, then its message is read (grpc_messages.py), then it takes its place in the queue, with
+its tensors still packed. Each of these lets in a bounded number, so that threads are left for those who are refused and for probes.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from scoring_runtime.errors import InvalidSettingsError, NotReadyError
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_calls import Method, Records
+from scoring_runtime.protocols.grpc_messages import MessageReader, UnreadMessages
 from scoring_runtime.protocols.grpc_tensors import read_inputs, write_answer
 from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.request_log import RequestLog
@@ -24,29 +26,41 @@ from scoring_runtime.service import ScoringService
 from scoring_runtime.tensors import TensorSpec
 
 SERVICE = "inference.GRPCInferenceService"
-# Beside those that wait for the model: threads that refuse requests and answer probes.
+# Beside those that wait for a message or for the model: threads that refuse requests and answer probes.
 SPARE_THREADS = 8
+# Calls that may wait for one of those at once. None of them is held by anybody, so that this is a matter of milliseconds.
+MAX_BURST = 1000
+# After that long a connection is ended, and clients make another: one that does nothing, or never reads its answers, does not stay.
+CONNECTION_SECONDS = 300.0
+# For the calls that are on a connection then, beside the time for their messages.
+FINISH_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class GrpcLimits:
-    """What one server takes: messages of at most so many bytes, so many requests at once, from whom the gate lets in."""
+    """What one server takes: messages of at most so many bytes, so many requests at once, from whom the gate lets in.
+
+    `message_seconds` is how long a message may be on its way.
+    """
 
     max_message_bytes: int
     max_queue: int
     gate: Gate | None = None
+    message_seconds: float = 30.0
 
 
 class GrpcServer:
     """A running server."""
 
-    def __init__(self, server: grpc.Server, port: int) -> None:
+    def __init__(self, server: grpc.Server, reader: MessageReader, port: int) -> None:
         self._server = server
+        self._reader = reader
         self.port = port
 
     def stop(self, grace_seconds: float) -> None:
         """Take no more requests, finish those that run, and return; what runs longer than the grace is cut."""
         self._server.stop(grace_seconds).wait()
+        self._reader.end()
 
 
 def start_grpc_server(
@@ -58,26 +72,40 @@ def start_grpc_server(
     interceptors: Sequence[grpc.ServerInterceptor] = (),
 ) -> GrpcServer:
     """Serve on this port (0: any free one) from now on. Raises InvalidSettingsError when it cannot be used."""
-    threads = limits.max_queue + SPARE_THREADS
-    options = [
-        ("grpc.max_receive_message_length", limits.max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        # Else another process could share the port unseen.
-        ("grpc.so_reuseport", 0),
-    ]
+    # As many messages may be on their way as requests wait for the model and are scored.
+    places = limits.max_queue + 1
+    threads = 2 * places + SPARE_THREADS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
-    # Beyond the threads, grpcio refuses with RESOURCE_EXHAUSTED what would wait for one unseen.
-    server = grpc.server(pool, interceptors=interceptors, options=options, maximum_concurrent_rpcs=threads)
+    # What comes beyond that, grpcio refuses with RESOURCE_EXHAUSTED.
+    server = grpc.server(
+        pool,
+        interceptors=(UnreadMessages(), *interceptors),
+        options=_list_options(limits),
+        maximum_concurrent_rpcs=threads + MAX_BURST,
+    )
     inference = InferenceService(service, ModelDirectory(service))
     counts_callers = limits.gate is not None and limits.gate.asks_for_credentials
-    methods = _list_methods(inference, limits.gate, Records(metrics, log, counts_callers))
+    reader = MessageReader(limits.message_seconds, places)
+    methods = _list_methods(inference, reader, limits.gate, Records(metrics, log, counts_callers))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     try:
         bound = server.add_insecure_port(f"[::]:{port}")
     except RuntimeError as error:
         raise InvalidSettingsError(f"SCORING_GRPC_PORT {port} cannot be used: choose another.") from error
     server.start()
-    return GrpcServer(server, bound)
+    reader.watch()
+    return GrpcServer(server, reader, bound)
+
+
+def _list_options(limits: GrpcLimits) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", limits.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Else another process could share the port unseen.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", int((FINISH_SECONDS + limits.message_seconds) * 1000)),
+    ]
 
 
 class InferenceService:
@@ -133,8 +161,10 @@ class InferenceService:
         return True
 
 
-def _list_methods(inference: InferenceService, gate: Gate | None, records: Records) -> dict[str, grpc.RpcMethodHandler]:
-    """Return the handlers by name. Probes ask without a key."""
+def _list_methods(
+    inference: InferenceService, reader: MessageReader, gate: Gate | None, records: Records
+) -> dict[str, grpc.RpcMethodHandler]:
+    """Return the handlers by name. Probes ask without a key, and are answered whether their message has come or not."""
     probes: dict[str, tuple[Callable[[Any], Message], type[Message]]] = {
         "ServerLive": (inference.is_live, messages.ServerLiveRequest),
         "ServerReady": (inference.is_ready, messages.ServerReadyRequest),
@@ -146,8 +176,8 @@ def _list_methods(inference: InferenceService, gate: Gate | None, records: Recor
     }
     methods = {
         **{name: Method(*method) for name, method in probes.items()},
-        **{name: Method(*method, gate) for name, method in questions.items()},
-        "ModelInfer": Method(inference.infer, messages.ModelInferRequest, gate, records),
+        **{name: Method(*method, reader, gate) for name, method in questions.items()},
+        "ModelInfer": Method(inference.infer, messages.ModelInferRequest, reader, gate, records),
     }
     return {name: method.make_handler() for name, method in methods.items()}
 

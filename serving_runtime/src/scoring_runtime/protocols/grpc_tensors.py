@@ -9,6 +9,7 @@ from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.binary_tensors import Shape, decode_tensor, encode_tensor, encode_text, shape_texts
 from scoring_runtime.protocols.model_interface import (
     ModelInterface,
+    check_asked_once,
     check_datatype,
     fit_shape,
     refuse_extensions,
@@ -73,6 +74,7 @@ def _check_outputs(interface: ModelInterface, request: messages.ModelInferReques
     if interface.outputs:
         for output in request.outputs:
             interface.check_output(output.name, interface.outputs)
+    check_asked_once(output.name for output in request.outputs)
     for item in request.inputs:
         refuse_extensions(item.parameters)
     for output in request.outputs:

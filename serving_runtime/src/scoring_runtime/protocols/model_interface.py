@@ -136,6 +136,15 @@ def _fit_column(spec: TensorSpec, shape: Shape) -> Shape | None:
     return None
 
 
+def check_asked_once(names: Iterable[str]) -> None:
+    """Raise InvalidInputError for an output that is asked for twice: a short request could ask for an answer of any length."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidInputError(f"Output {name!r} is asked for twice: name each once.")
+        seen.add(name)
+
+
 def refuse_extensions(parameters: Collection[str]) -> None:
     """Raise InvalidInputError for parameters that would change the answer's meaning, and that nobody reads here."""
     if parameters:

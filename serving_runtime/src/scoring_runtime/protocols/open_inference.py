@@ -13,18 +13,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scoring_runtime.errors import (
-    InvalidInputError,
-    InvalidJsonError,
-    MissingInputError,
-    RequestError,
-)
-from scoring_runtime.json_tensors import Place
-from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest, parse_json
+from scoring_runtime.errors import InvalidInputError, InvalidJsonError, MissingInputError
+from scoring_runtime.json_tensors import Place, is_text
+from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest, parse_json, parse_length
 from scoring_runtime.protocols.binary_tensors import Shape, decode_tensor, encode_tensor
 from scoring_runtime.protocols.model_interface import (
     ModelDirectory,
     ModelInterface,
+    check_asked_once,
     check_datatype,
     fit_shape,
     make_reader,
@@ -32,7 +28,7 @@ from scoring_runtime.protocols.model_interface import (
     widen_tensor,
 )
 from scoring_runtime.protocols.texts import decode_tensor as decode_texts
-from scoring_runtime.protocols.texts import is_text, list_texts
+from scoring_runtime.protocols.texts import list_texts
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tensors import DataType, Tensor, Tensors, TensorSpec, find_datatype
 
@@ -45,7 +41,7 @@ Json = Any
 
 
 class OpenInferenceProtocol:
-    """Scores named tensors of JSON or bytes. Errors are `{"error": "<message>"}`."""
+    """Scores named tensors of JSON or bytes."""
 
     name = "open-inference"
 
@@ -67,15 +63,6 @@ class OpenInferenceProtocol:
         task = exchange.interface.task
         outputs = self._service.score(task, lambda: task.read_tensors(exchange.read()))
         return exchange.answer(task.write_tensors(outputs))
-
-    def write_error(self, error: RequestError) -> bytes:
-        """Return `{"error": "<message>"}`."""
-        return write_error(error)
-
-
-def write_error(error: RequestError) -> bytes:
-    """Return the JSON body of an error, as the Open Inference Protocol and TensorFlow Serving have it."""
-    return orjson.dumps({"error": error.message})
 
 
 class _Exchange:
@@ -127,7 +114,9 @@ class _Exchange:
         if not isinstance(asked, list) or not all(isinstance(output, dict) for output in asked):
             raise InvalidInputError('outputs must be a list of objects: send [{"name": …}], or leave it out for all.')
         default = self._parameters.get("binary_data_output", False)
-        return [self._read_output(output, default) for output in asked]
+        outputs = [self._read_output(output, default) for output in asked]
+        check_asked_once(name for name, _ in outputs if isinstance(name, str))
+        return outputs
 
     def _read_output(self, output: dict[str, Json], default: Json) -> tuple[Json, bool]:
         parameters = _get_parameters(output)
@@ -143,8 +132,8 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
     """Return the JSON and the bytes behind it. Raises InvalidInputError when the header tells no such length."""
     if header_length is None:
         return body, memoryview(b"")
-    length = int(header_length) if header_length.isdecimal() else len(body) + 1
-    if length > len(body):
+    length = parse_length(header_length)
+    if length is None or length > len(body):
         raise InvalidInputError(
             f"{HEADER_LENGTH} is {header_length!r}, and the body has {len(body)} bytes: send the length of its JSON."
         )

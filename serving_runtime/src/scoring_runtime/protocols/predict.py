@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scoring_runtime.errors import InvalidInputError, MissingInputError, RequestError
-from scoring_runtime.json_tensors import Place
+from scoring_runtime.errors import InvalidInputError, MissingInputError
+from scoring_runtime.json_tensors import Place, write_tensor
 from scoring_runtime.protocols import Handler, HttpAnswer, HttpRequest
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface, fit_shape, make_reader
-from scoring_runtime.protocols.open_inference import write_error
-from scoring_runtime.protocols.texts import BASE64_OBJECT, decode_base64, is_text, nest_texts
+from scoring_runtime.protocols.texts import BASE64_OBJECT, decode_base64
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tensors import DataType, Tensor, Tensors, TensorSpec
 
@@ -42,7 +41,7 @@ Json = Any
 
 
 class PredictProtocol:
-    """Scores rows or columns of JSON values. Errors are `{"error": "<message>"}`."""
+    """Scores rows or columns of JSON values."""
 
     name = "predict"
 
@@ -70,10 +69,6 @@ class PredictProtocol:
 
         tensors = interface.task.write_tensors(self._service.score(interface.task, read))
         return HttpAnswer(orjson.dumps(_WRITERS[forms[0]](tensors), option=orjson.OPT_SERIALIZE_NUMPY))
-
-    def write_error(self, error: RequestError) -> bytes:
-        """Return `{"error": "<message>"}`."""
-        return write_error(error)
 
 
 def _read_form(payload: Json) -> tuple[str, Json]:
@@ -132,9 +127,11 @@ def _read_values(spec: TensorSpec, values: Json, place: Place) -> Tensor:
     if spec.datatype != "BYTES":
         return make_reader(spec.name, spec.datatype, spec.shape).read(values, place)
     found = np.array(values, dtype=np.object_)
+    # First: numpy goes through no array of very many axes, as deep nesting makes it.
+    fitting = fit_shape(spec, found.shape)
     texts = np.empty(found.size, np.object_)
     texts[:] = [_read_text(spec.name, value) for value in found.flat]
-    return texts.reshape(fit_shape(spec, found.shape))
+    return texts.reshape(fitting)
 
 
 def _read_text(name: str, value: Json) -> str | bytes:
@@ -149,20 +146,15 @@ def _read_text(name: str, value: Json) -> str | bytes:
 
 def _write_rows(tensors: Tensors) -> Json:
     """Return the items: of one output its values, of several an object of them by name."""
-    values = {name: _write_values(tensor) for name, tensor in tensors.items()}
+    values = {name: write_tensor(tensor) for name, tensor in tensors.items()}
     if len(values) == 1:
         return {"predictions": next(iter(values.values()))}
     return {"predictions": [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]}
 
 
 def _write_columns(tensors: Tensors) -> Json:
-    values = {name: _write_values(tensor) for name, tensor in tensors.items()}
+    values = {name: write_tensor(tensor) for name, tensor in tensors.items()}
     return {"outputs": next(iter(values.values())) if len(values) == 1 else values}
-
-
-def _write_values(tensor: Tensor) -> Json:
-    """Return nested values, as orjson dumps them fastest. Bytes that are no text become {"b64": …}."""
-    return nest_texts(tensor.tolist()) if is_text(tensor) else np.ascontiguousarray(tensor)
 
 
 def describe_signature(interface: ModelInterface) -> Json:

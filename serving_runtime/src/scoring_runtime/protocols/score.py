@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from scoring_runtime.errors import InvalidInputError, RequestError, TooManyItemsError, UnsupportedMediaTypeError
+from scoring_runtime.errors import InvalidInputError, TooManyItemsError, UnsupportedMediaTypeError
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpRequest
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tasks import RequestBody, Task
@@ -46,15 +46,6 @@ class ScoreProtocol:
         answer = task.write(outputs)
         result = [answer, f"Computed in {(perf_counter() - started) * 1000:.2f} ms"]
         return HttpAnswer(orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY))
-
-    def write_error(self, error: RequestError) -> bytes:
-        """Return `{"error": {"code", "message"}}`."""
-        return write_error(error.code, error.message)
-
-
-def write_error(code: str, message: str) -> bytes:
-    """Return the JSON body of an error: the runtime's own shape."""
-    return orjson.dumps({"error": {"code": code, "message": message}})
 
 
 def _check_kind(request: HttpRequest, task: Task) -> None:

@@ -1,22 +1,14 @@
 """Texts and bytes of BYTES tensors as JSON has them: text where it is text, base64 where it is not."""
 
 from base64 import b64decode, b64encode
-from typing import Any
 
 import numpy as np
 
 from scoring_runtime.errors import InvalidInputError
 from scoring_runtime.tensors import Tensor
 
-Json = Any
-
 BASE64_OBJECT = frozenset(("b64",))
 """The keys of TensorFlow Serving's object for bytes."""
-
-
-def is_text(tensor: Tensor) -> bool:
-    """Tell whether a tensor is one of BYTES."""
-    return tensor.dtype.kind in "OSU"
 
 
 def decode_base64(name: str, text: object) -> bytes:
@@ -41,18 +33,6 @@ def list_texts(tensor: Tensor) -> tuple[list[str], bool]:
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values], False
     except UnicodeDecodeError:
         return [_encode_base64(value) for value in values], True
-
-
-def nest_texts(value: Json) -> Json:
-    """Return nested texts and bytes for JSON; bytes that are no text become {"b64": …}."""
-    if isinstance(value, list):
-        return [nest_texts(item) for item in value]
-    if not isinstance(value, bytes):
-        return str(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"b64": _encode_base64(value)}
 
 
 def _encode_base64(value: object) -> str:

@@ -14,6 +14,7 @@ from scoring_runtime.errors import (
     MissingInputError,
     ModelInvalidError,
     RequestError,
+    TooManyItemsError,
 )
 from scoring_runtime.faq import TRUSTED_TYPES, Match, Matcher, Original, Scores
 from scoring_runtime.manifest import Manifest, RelativePath, find_file, read_parameters
@@ -126,13 +127,13 @@ class FaqMatching:
         return (_check_question(question, "input"),)
 
     def read_tensors(self, tensors: Tensors) -> Questions:
-        """Return the texts of the tensor `question` (n). Raises MissingInputError, EmptyInputError or InputTooLongError."""
+        """Return the texts of the tensor `question` (n). Raises RequestError."""
         if "question" not in tensors:
             raise MissingInputError("There is no tensor named question: send the questions as BYTES of the shape [n].")
         questions = tensors["question"]
         check_not_empty(questions.size, "The tensor question is empty: send at least one question.")
         if len(questions) > MAX_QUESTIONS:
-            raise InputTooLongError(
+            raise TooManyItemsError(
                 f"The request holds {len(questions)} questions; at most {MAX_QUESTIONS} are read. Send several requests."
             )
         return tuple(_check_question(_decode(value), f"question[{row}]") for row, value in enumerate(questions.flat))

@@ -27,7 +27,7 @@ from scoring_runtime.manifest import ImageParameters, Manifest, Preprocessing, r
 from scoring_runtime.pixels import Pixels, compute_resized_size, crop_image, normalise_images
 from scoring_runtime.scorers import Scorer
 from scoring_runtime.tasks import Json, RequestBody, TaskLimits, check_finite, check_not_empty, get_input
-from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec, get_dtype, is_shape
+from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec, get_dtype
 
 MAX_IMAGES = 32
 """In one request; and at once on a GPU, of several requests."""
@@ -46,10 +46,10 @@ class PixelScorer(Protocol):
 
 @dataclass(frozen=True)
 class Images:
-    """A request's images by name: cropped pixels (n, crop, crop, 3), or the model's own input as the client sent it."""
+    """A request's images by name: cropped pixels (n, crop, crop, 3)."""
 
     names: tuple[str, ...]
-    values: Tensor
+    values: Pixels
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,7 @@ class ImageClassification:
         return Images(names, np.stack([self._read_image(name, data) for name, data in files]))
 
     def read_tensors(self, tensors: Tensors) -> Images:
-        """Return the images of the tensor `image`: encoded (BYTES [n]; a text is base64) or preprocessed (FP32).
-
-        Raises RequestError.
-        """
+        """Return the images of the tensor `image`, encoded (BYTES [n]; a text is base64). Raises RequestError."""
         if INPUT not in tensors:
             raise MissingInputError(
                 f"There is no tensor named {INPUT}: send the encoded images as BYTES of the shape [n]."
@@ -128,8 +125,6 @@ class ImageClassification:
         check_not_empty(images.size, f"The tensor {INPUT} is empty: send at least one image.")
         _check_count(len(images))
         names = tuple(f"{INPUT}[{row}]" for row in range(len(images)))
-        if images.dtype.kind == "f":
-            return Images(names, self._check_preprocessed(images))
         if images.size != len(images) or images.dtype.kind not in "OSU":
             raise InvalidInputError(
                 f"The tensor {INPUT} is {images.dtype} {list(images.shape)}: send BYTES of the shape [n]."
@@ -148,14 +143,10 @@ class ImageClassification:
         """
         if self._scorer is None:
             raise ModelInvalidError("No scorer is attached to the task.")
-        rows: dict[int, Floats] = {}
-        for kind in "uf":  # pixels, and floats that are preprocessed already
-            chosen = [number for number, request in enumerate(requests) if request.values.dtype.kind == kind]
-            if chosen:
-                outputs = self._compute(self._scorer, np.concatenate([requests[number].values for number in chosen]))
-                ends = np.cumsum([len(requests[number].names) for number in chosen])
-                rows |= dict(zip(chosen, np.split(outputs, ends[:-1]), strict=True))
-        return [Probabilities(request.names, rows[number]) for number, request in enumerate(requests)]
+        outputs = self._compute(self._scorer, np.concatenate([request.values for request in requests]))
+        ends = np.cumsum([len(request.names) for request in requests])
+        rows = np.split(outputs, ends[:-1])
+        return [Probabilities(request.names, own) for request, own in zip(requests, rows, strict=True)]
 
     def write(self, outputs: Probabilities) -> Json:
         """Return [label, probability] of the most probable labels by each image's name. Raises ScoringFailedError for NaN."""
@@ -183,17 +174,7 @@ class ImageClassification:
             short, long = sorted(image.size)
             raise ImageTooLargeError(f"image {name!r} is too long and thin ({long} to {short}): send a part of it.")
 
-    def _check_preprocessed(self, images: Tensor) -> Floats:
-        edge = self._preprocessing.crop_size
-        shape = (ANY_SIZE, 3, edge, edge) if self._parameters.layout == "NCHW" else (ANY_SIZE, edge, edge, 3)
-        if not is_shape(images.shape, shape):
-            raise InvalidInputError(
-                f"The tensor {INPUT} has the shape {list(images.shape)}: send encoded images as BYTES of the shape [n], or "
-                f"preprocessed ones as FP32 of the shape {['n', *shape[1:]]}."
-            )
-        return images.astype(np.float32, copy=False)
-
-    def _compute(self, scorer: Scorer, images: Tensor) -> Floats:
+    def _compute(self, scorer: Scorer, images: Pixels) -> Floats:
         parts = [images] if _takes_batches(scorer) else [images[row : row + 1] for row in range(len(images))]
         outputs = np.concatenate([self._run(scorer, part) for part in parts]).reshape(len(images), -1)
         if outputs.shape[1] != len(self._labels):
@@ -203,13 +184,12 @@ class ImageClassification:
             )
         return compute_softmax(outputs) if self._parameters.activation == "softmax" else outputs.astype(np.float32)
 
-    def _run(self, scorer: Scorer, images: Tensor) -> Tensor:
-        if images.dtype == np.uint8:
-            if isinstance(scorer, PixelScorer):
-                return scorer.score_images(images, self._preprocessing)
-            images = normalise_images(images, self._preprocessing, self._parameters.layout)
+    def _run(self, scorer: Scorer, images: Pixels) -> Tensor:
+        if isinstance(scorer, PixelScorer):
+            return scorer.score_images(images, self._preprocessing)
+        batch: Tensor = normalise_images(images, self._preprocessing, self._parameters.layout)
         spec = scorer.signature.inputs[0] if scorer.signature else None
-        batch = images.astype(get_dtype(spec.datatype), copy=False) if spec else images
+        batch = batch.astype(get_dtype(spec.datatype), copy=False) if spec else batch
         outputs: Tensors = scorer.score({spec.name if spec else INPUT: batch})
         return next(iter(outputs.values()))
 

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from scoring_runtime.errors import ManifestInvalidError, ScoringFailedError
 from scoring_runtime.inputs import InputReader
+from scoring_runtime.json_tensors import write_tensor
 from scoring_runtime.manifest import Manifest, read_parameters
 from scoring_runtime.scorers import Scorer
 from scoring_runtime.tasks import Json, RequestBody, TaskLimits, check_finite, get_input
@@ -106,8 +107,8 @@ class Prediction:
     def write(self, outputs: Tensors) -> Json:
         """Return the list of the one output, or an object of lists by output name."""
         if len(outputs) == 1:
-            return _write_output(next(iter(outputs.values())))
-        return {name: _write_output(tensor) for name, tensor in outputs.items()}
+            return write_tensor(next(iter(outputs.values())))
+        return {name: write_tensor(tensor) for name, tensor in outputs.items()}
 
     def write_tensors(self, outputs: Tensors) -> Tensors:
         """Return the outputs."""
@@ -132,7 +133,7 @@ class Prediction:
         if self._promised:
             outputs = {spec.name: _take_promised(answer, spec) for spec in self._promised}
         else:
-            outputs = {str(name): np.asarray(value) for name, value in answer.items()}
+            outputs = {str(name): _take_native(value) for name, value in answer.items()}
         items = _count_items(inputs)
         for name, tensor in outputs.items():
             _check_output(tensor, name, items)
@@ -195,6 +196,12 @@ def _take_promised(answer: Mapping[str, object], spec: TensorSpec) -> Tensor:
         ) from error
 
 
+def _take_native(value: object) -> Tensor:
+    """Return an output in this machine's byte order, in which orjson and clients want it."""
+    tensor = np.asarray(value)
+    return tensor.astype(tensor.dtype.newbyteorder("="), copy=False)
+
+
 def _check_output(tensor: Tensor, name: str, items: int) -> None:
     if tensor.ndim == 0 or len(tensor) != items:
         raise ScoringFailedError(
@@ -216,8 +223,3 @@ def _find_datatype(tensor: Tensor, name: str) -> DataType:
         raise ScoringFailedError(
             f"The model's output {name!r} is {tensor.dtype}, which no answer can carry: return numbers, booleans or texts."
         ) from error
-
-
-def _write_output(tensor: Tensor) -> Json:
-    # orjson writes numeric arrays itself, 32-bit floats in their own shortest form, when they lie in one piece.
-    return tensor.tolist() if tensor.dtype.kind in "OSU" else np.ascontiguousarray(tensor)
