@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from scoring_operator.api import Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
 from scoring_operator.differences import Difference, find_differences
-from scoring_operator.errors import Conflict, ModelProblem, NotFound
-from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, SCORING_MODEL, Key, Kind
+from scoring_operator.errors import Conflict, ModelProblem, NotFound, Rejected, RouteRejected
+from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, ROUTE_CHILDREN, SCORING_MODEL, Key, Kind
 from scoring_operator.packing import owns_replicas
 from scoring_operator.store import Store
 
@@ -33,16 +33,15 @@ class Children:
         """Write each child that differs from what is rendered, and delete those rendered as None; return whether any was written.
 
         What goes, goes first, so that two autoscalers never have the same Deployment; the rest is written at the same time. Kinds that are
-        not named are left alone. Raises ModelProblem when a name is taken, and ClusterError: the first child's.
+        not named are left alone. Raises ModelProblem when a name is taken, and ClusterError: the first child's, RouteRejected only when there is
+        no other.
         """
         gone = [await self._remove(kind, model) for kind, wished in rendered.items() if wished is None]
         wishes = {kind: wished for kind, wished in rendered.items() if wished and self._store.is_served(kind)}
         results = await asyncio.gather(
             *(self._apply_served(kind, key, model, wished) for kind, wished in wishes.items()), return_exceptions=True
         )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        raise_first(dict(zip(wishes, results, strict=True)))
         return any(gone) or any(results)
 
     def has_lost(self, body: Manifest, rendered: Rendered) -> bool:
@@ -144,6 +143,17 @@ class Children:
         kept = {"replicas": live["spec"].get("replicas", 1) or least}
         body = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": kept}
         await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
+
+
+def raise_first(results: Mapping[Kind, bool | BaseException]) -> None:
+    """Raise the first error; the refusal of a route, without which a model serves the cluster all the same, comes last."""
+    errors = {kind: result for kind, result in results.items() if isinstance(result, BaseException)}
+    refused = {kind: error for kind, error in errors.items() if kind in ROUTE_CHILDREN and isinstance(error, Rejected)}
+    for kind, error in errors.items():
+        if kind not in refused:
+            raise error
+    for kind, error in refused.items():
+        raise RouteRejected(f"{kind.name}: {error}") from error
 
 
 def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:

@@ -54,5 +54,9 @@ class Rejected(ClusterError):
     """The API server does not accept the object."""
 
 
+class RouteRejected(Rejected):
+    """The API server, or who has a say in it, does not accept a model's route; all its other children have been applied."""
+
+
 class NotLeading(ClusterError):
     """This process may not write (any more): another may lead."""

@@ -10,7 +10,6 @@ from scoring_operator.kinds import (
     INGRESS,
     INGRESS_CLASS,
     REDIRECT,
-    ROUTES,
     SCORING_MODEL,
     Key,
     Kind,
@@ -18,8 +17,6 @@ from scoring_operator.kinds import (
 from scoring_operator.routing import RouteSight, RouteVerdict, judge_route
 from scoring_operator.settings import Settings
 from scoring_operator.store import Store
-
-ROUTE_CHILDREN = (*ROUTES, REDIRECT)
 
 
 def judge_exposure(store: Store, settings: Settings, body: Manifest, model: ScoringModel) -> RouteVerdict | None:

@@ -97,6 +97,7 @@ CHILDREN = (
 """What the operator applies for a ScoringModel."""
 
 ROUTES = (INGRESS, HTTP_ROUTE)
+ROUTE_CHILDREN = (*ROUTES, REDIRECT)
 """Kinds that claim a host and path; those of others are looked at too."""
 
 ROUTERS = (INGRESS_CLASS, GATEWAY)

@@ -14,8 +14,8 @@ from scoring_operator.causes import SETTLE_SECONDS
 from scoring_operator.children import NAME_TAKEN, Children, Rendered
 from scoring_operator.cluster import Cluster
 from scoring_operator.diagnosis import read_hash
-from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected
-from scoring_operator.exposure import ROUTE_CHILDREN, judge_exposure
+from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected, RouteRejected
+from scoring_operator.exposure import judge_exposure
 from scoring_operator.hardware import choose_hardware
 from scoring_operator.kinds import (
     AUTOSCALER,
@@ -23,6 +23,7 @@ from scoring_operator.kinds import (
     DEPLOYMENT,
     HARDWARE_CLASS,
     POD,
+    ROUTE_CHILDREN,
     SCALED_OBJECT,
     SCORING_MODEL,
     SERVICE,
@@ -31,7 +32,7 @@ from scoring_operator.kinds import (
 )
 from scoring_operator.render import render_children
 from scoring_operator.rollouts import Rollouts
-from scoring_operator.routing import HOST_TAKEN, keep_verdict
+from scoring_operator.routing import HOST_TAKEN, RouteVerdict, describe_refused_route, keep_verdict
 from scoring_operator.scaling import Autoscalers, ScalingVerdict, judge_scaling
 from scoring_operator.settings import Settings
 from scoring_operator.status import Observation, build_status, count_replicas, find_turned, is_progressing, is_warning
@@ -79,9 +80,7 @@ class Reconciler:
         """
         body = self._store.get(SCORING_MODEL, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
-            self._children.forget(key)
-            self._told.pop(key, None)
-            self._settle(key, is_rolled_out=True)
+            self._forget(key)
             return None
         hardware: HardwareClass | None = None
         route = keep_verdict(body)
@@ -101,14 +100,21 @@ class Reconciler:
             await self._report(replace(self._observe(key, body, hardware, problem), route=route))
             # What has our name without our label is not watched.
             return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
+        except RouteRejected as error:
+            with contextlib.suppress(ClusterError):
+                await self._report_applied(body, model, hardware, describe_refused_route(str(error)))
+            raise
         except ClusterError as error:
             observation = self._observe(key, body, hardware, describe_failure(error))
             await self._report_failure(replace(observation, route=route), error)
             raise
-        scaling = self._judge_scaling(key, model)
-        observation = self._observe(key, body, hardware)
-        await self._report(replace(observation, scaling_problem=scaling.problem, route=route))
-        return scaling.again_seconds
+        return await self._report_applied(body, model, hardware, route)
+
+    def _forget(self, key: Key) -> None:
+        """Forget a model that is gone."""
+        self._children.forget(key)
+        self._told.pop(key, None)
+        self._settle(key, is_rolled_out=True)
 
     def _render(self, key: Key, body: Manifest, model: ScoringModel, hardware: HardwareClass) -> Rendered:
         """Return the children to be applied now: without the pods' while the model waits for its turn to roll out.
@@ -208,6 +214,16 @@ class Reconciler:
         if told != (metadata["uid"], metadata["generation"]):
             self._told[address] = metadata["uid"], metadata["generation"]
             await self._post_event(body, status["conditions"][0])
+
+    async def _report_applied(
+        self, body: Manifest, model: ScoringModel, hardware: HardwareClass | None, route: RouteVerdict | None
+    ) -> float | None:
+        """Write what there is of a model whose pods and Service are as they should be; return the seconds after which to look again."""
+        key = Key(model.namespace, model.name)
+        scaling = self._judge_scaling(key, model)
+        observation = self._observe(key, body, hardware)
+        await self._report(replace(observation, scaling_problem=scaling.problem, route=route))
+        return scaling.again_seconds
 
     async def _report_failure(self, observation: Observation, error: ClusterError) -> None:
         """Write why the API server did not do what was asked, if it takes at least that; what mends itself is not worth a word."""

@@ -226,6 +226,11 @@ def describe(condition: Manifest) -> str:
     return f"{reason}: {said}." if said else f"{reason}."
 
 
+def describe_refused_route(refusal: str) -> RouteVerdict:
+    """Return the verdict on a route that the API server does not accept, in its words."""
+    return RouteVerdict("False", ROUTE_REFUSED, f"The API server refuses the model's route: {refusal}")
+
+
 def keep_verdict(body: Manifest) -> RouteVerdict | None:
     """Return what the status says already, for a model that cannot be read now: its route stays as it is."""
     condition = find_condition(body, ROUTE_READY)

@@ -1,68 +1,22 @@
 """Models that follow a change of their class by turns, and what their own changes do meanwhile: rounds over objects kept in memory."""
 
 import asyncio
-import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
-from itertools import count
 from typing import Any
 
 import pytest
 
+from memory_clusters import ClusterInMemory, roll_out
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, MANAGER, SCORING_MODEL, Key, Kind
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, SCORING_MODEL, Key, Kind
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
 from scoring_operator.store import Store
 
 NAMES = ("a", "b", "c")
 ROUNDS = 4
-
-
-class ClusterInMemory:
-    """Takes what is applied as it is; Deployments of a class that has changed do not come up by themselves."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._versions: Iterator[int] = count(1)
-        self.refusal: ClusterError | None = None
-
-    def now(self) -> datetime.datetime:
-        """Return any time."""
-        return datetime.datetime(2026, 11, 27, tzinfo=datetime.UTC)
-
-    def put(self, kind: Kind, body: Manifest) -> Manifest:
-        """Store an object as its next version, as the watch would."""
-        metadata = {"uid": body["metadata"]["name"], **body["metadata"], "resourceVersion": str(next(self._versions))}
-        self._store.put(kind, stored := {**body, "metadata": metadata})
-        return stored
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """Return an object as the store has it."""
-        return self._store.get(kind, namespace, name)
-
-    async def apply_new(self, kind: Kind, body: Manifest) -> Manifest:
-        """Create an object."""
-        return await self.apply(kind, body)
-
-    async def apply(self, kind: Kind, body: Manifest, manager: str = MANAGER) -> Manifest:
-        """Create or change an object; refuse a Deployment while it is told to."""
-        del manager
-        if kind is DEPLOYMENT and self.refusal is not None:
-            raise self.refusal
-        old = self._store.get(kind, body["metadata"]["namespace"], body["metadata"]["name"]) or {}
-        generation = old.get("metadata", {}).get("generation", 0) + 1
-        changed = {**deepcopy(body), "metadata": {**body["metadata"], "generation": generation}}
-        return self.put(kind, {**changed, "status": old.get("status", {})})
-
-    async def write_status(self, kind: Kind, body: Manifest, status: Manifest) -> Manifest:
-        """Take a status."""
-        return self.put(kind, {**body, "status": status})
-
-    async def post_event(self, *_arguments: Any) -> None:
-        """Take an event."""
 
 
 class Team:
@@ -104,12 +58,7 @@ class Team:
 
     def roll_out(self, name: str) -> None:
         """Have a model's pods come up."""
-        body = self.get(DEPLOYMENT, name)
-        replicas = body["spec"].get("replicas", 1)
-        numbers = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), replicas)
-        progressing = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
-        status = {"observedGeneration": body["metadata"]["generation"], "conditions": [progressing], **numbers}
-        self.cluster.put(DEPLOYMENT, {**body, "status": status})
+        self.cluster.put(DEPLOYMENT, roll_out(self.get(DEPLOYMENT, name)))
         self.reconcile(name)
 
     def change_class(self) -> None:
@@ -145,10 +94,10 @@ def test_model_that_waits_for_its_turn_follows_a_change_of_its_own_at_once(team:
 def test_change_of_a_models_own_that_failed_at_first_does_not_wait_for_a_turn(team: Team) -> None:
     """Ready would speak of the version before, under the generation of the new one."""
     team.change_class()
-    team.cluster.refusal = ClusterError("500: failed calling webhook")
+    team.cluster.refusals[DEPLOYMENT] = ClusterError("500: failed calling webhook")
     team.edit("c", replicas=5)
     assert team.get_ready("c") == ("False", "ApplyFailed")
-    team.cluster.refusal = None
+    team.cluster.refusals.clear()
     team.reconcile("c")
     assert team.get(DEPLOYMENT, "c")["spec"]["replicas"] == 5
     assert team.get_ready("c") == ("Unknown", "RollingOut")
