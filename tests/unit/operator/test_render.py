@@ -454,7 +454,7 @@ def test_network_policy_of_every_model_when_the_operator_is_set_so(
     strict = settings.model_copy(update={"network_policies": "always"})
     policy = render_children(build_model(), build_class(), strict)[NETWORK_POLICY]
     assert policy is not None
-    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    ports = [{"protocol": protocol, "port": port} for port in (53, 5353) for protocol in ("UDP", "TCP")]
     assert (policy["spec"]["policyTypes"], policy["spec"]["egress"]) == (["Egress"], [{"ports": ports}])
 
 

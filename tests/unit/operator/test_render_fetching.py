@@ -164,5 +164,5 @@ def test_network_policy_lets_the_artifact_through(
     policy = render_children(build_model(model=model, network={}), build_class(), settings)[NETWORK_POLICY]
     assert policy is not None
     names, *rules = policy["spec"]["egress"]
-    assert {port["port"] for port in names["ports"]} == {53}
+    assert {port["port"] for port in names["ports"]} == {53, 5353}
     assert [port["port"] for rule in rules for port in rule["ports"]] == ports

@@ -11,7 +11,9 @@ from scoring_operator.render.fetching import uses_identity
 from scoring_operator.render.metadata import render_object, render_selector
 from scoring_operator.settings import Settings
 
-DNS_PORT = 53
+DNS_PORTS = (53, 5353)
+"""Of the cluster's DNS: that of its Service, and that of OpenShift's pods behind it."""
+
 HTTPS_PORT = 443
 HTTP_PORT = 80
 API_SERVER = re.compile(r"kubernetes\.default\.svc(\..*)?")
@@ -55,7 +57,7 @@ def render_network_policy(model: ScoringModel, settings: Settings) -> Manifest |
 
 def render_artifact_egress(model: ScoringModel) -> list[Manifest]:
     """Return what the replicas need to fetch their artifact: names and the port of its host; nothing for one that is mounted."""
-    names = {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]}
+    names = {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]}
     source = model.spec.model
     uri = urlsplit(source.uri)
     if uri.scheme not in REMOTE_SCHEMES:
