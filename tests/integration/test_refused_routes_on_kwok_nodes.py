@@ -13,7 +13,7 @@ NO_INGRESSES = {
 
 def find_reason(models: ScoringModels) -> str | None:
     condition = models.find_condition("RouteReady")
-    return condition and str(condition["reason"])
+    return str(condition["reason"]) if condition else None
 
 
 def test_model_over_the_quota_of_ingresses_serves_and_gets_its_route_once_it_may(models: ScoringModels) -> None:
