@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scoring_operator.api import Manifest
+from scoring_operator.api.hardware_class import list_devices
 from scoring_operator.diagnosis import find_condition
 from scoring_operator.facts import Facts
 from scoring_operator.kinds import AUTOSCALER, HARDWARE_CLASS, POD, SCORING_MODEL, Key, find_model_key
@@ -193,8 +194,7 @@ def read_accelerator(body: Manifest) -> tuple[str, str]:
     The first one of those that stand among its resources, where they may stand as well.
     """
     spec = body.get("spec", {})
-    resources = spec.get("resources") or {}
-    plugged = sorted(name for side in ("requests", "limits") for name in resources.get(side) or () if "/" in name)
+    plugged = list_devices(spec.get("resources") or {})
     named = (spec.get("accelerator") or {}).get("resource")
     return body["metadata"]["name"], CLAIM if CLAIM in spec else str(named or next(iter(plugged), ""))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scoring_operator.api import Gateway, Manifest, ScoringModel
-from scoring_operator.api.route import Routed
+from scoring_operator.api.route import CLASS_ANNOTATION, Routed
 from scoring_operator.diagnosis import find_condition, shorten
 from scoring_operator.kinds import GATEWAY
 from scoring_operator.settings import Settings
@@ -26,7 +26,6 @@ LISTENER_NOT_FOUND = "ListenerNotFound"
 GATEWAY_NOT_READY = "GatewayNotReady"
 ROUTE_REFUSED = "RouteRefused"
 
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 SECURE = ("HTTPS", "TLS")
 PLAIN_HTTP = "plain HTTP, by which everybody on the way can read requests and keys"

@@ -24,6 +24,11 @@ _FLUSH_SECONDS = 0.05
 _LATE = "The body did not come in time: send it faster, or less of it."
 
 
+def limit_seconds(seconds: float, on_their_way: int, places: int) -> float:
+    """Return how long each body, or message over gRPC, may take now that so many have a place."""
+    return min(PRESSED_SECONDS, seconds) if on_their_way * 2 > places else seconds
+
+
 class Stream(Protocol):
     """What a body is read from."""
 
@@ -69,7 +74,7 @@ class BodyReader:
     def find_late(self) -> Iterator[_Reading]:
         """Yield the readings that have had their time."""
         readings = list(self._readings)
-        seconds = min(PRESSED_SECONDS, self._seconds) if len(readings) * 2 > self._places else self._seconds
+        seconds = limit_seconds(self._seconds, len(readings), self._places)
         now = self._clock()
         return (reading for reading in readings if now - reading.started > seconds and not reading.is_cut)
 

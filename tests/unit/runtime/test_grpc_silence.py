@@ -111,7 +111,7 @@ def wait_for_codes(calls: list[Any]) -> list[grpc.StatusCode]:
 
 
 def test_silent_calls_leave_probes_alone(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scoring_runtime.protocols.grpc_messages.PRESSED_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr("scoring_runtime.bodies.PRESSED_SECONDS", LONG_SECONDS)
     endpoint = serve()
     calls = endpoint.say_nothing(MANY)
     wait_until(lambda: len(read_codes(calls)) >= MANY - MAX_QUEUE - 1)

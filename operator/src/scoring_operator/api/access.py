@@ -139,7 +139,7 @@ class Clients(ApiModel):
 
 
 class Timeouts(ApiModel):
-    """How long a client may take to send."""
+    """How long a client may take to send, and to take its answer."""
 
     header_seconds: int | None = Field(
         None,
@@ -148,7 +148,10 @@ class Timeouts(ApiModel):
         description="Until a request's headers are there; also how long an idle connection is kept. Left out: 30.",
     )
     body_seconds: int | None = Field(
-        None, ge=1, le=3600, description="Until a request's body is there, else 408. Left out: 30."
+        None,
+        ge=1,
+        le=3600,
+        description="Until a request's body is there, else 408; and how long an answer may wait for a client that takes none of it. Left out: 30.",
     )
 
 

@@ -113,6 +113,12 @@ class Toleration(ApiModel):
         return self
 
 
+def list_devices(resources: Mapping[str, Any]) -> list[str]:
+    """Return the names of the devices among requests and limits: those of device plug-ins have a / in them."""
+    amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    return sorted(name for name, amount in amounts.items() if "/" in name and is_positive(amount))
+
+
 class HardwareClassSpec(ApiModel):
     """What one replica gets, and on which nodes it runs."""
 
@@ -160,13 +166,9 @@ class HardwareClassSpec(ApiModel):
 
     @property
     def has_devices(self) -> bool:
-        """Tell whether each replica has devices for itself, of which there may be no spare one.
-
-        Resources with a / in their names are those of device plug-ins, which may stand among requests and limits, too.
-        """
-        sides = (self.resources.requests or {}, self.resources.limits or {})
-        is_plugged = any("/" in name and is_positive(amount) for side in sides for name, amount in side.items())
-        return is_plugged or self.accelerator is not None or self.resource_claim is not None
+        """Tell whether each replica has devices for itself, of which there may be no spare one."""
+        plugged = list_devices(self.resources.model_dump())
+        return bool(plugged) or self.accelerator is not None or self.resource_claim is not None
 
     @model_validator(mode="after")
     def check_devices(self) -> Self:

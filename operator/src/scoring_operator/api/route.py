@@ -8,6 +8,9 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from scoring_operator.api.base import ApiModel, DnsName, TextRule, cel, validated
 
 CERT_MANAGER = "cert-manager.io"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+"""What named the class before there was a field for it. The API server takes no Ingress that names two."""
+
 ISSUER_KINDS = ("Issuer", "ClusterIssuer")
 ISSUER_KIND_UNKNOWN = (
     "kind must be Issuer or ClusterIssuer in the group cert-manager.io; for an issuer of another project name its group"

@@ -1,15 +1,13 @@
 """The Ingress: the way from a host name to the Service where no Gateway is named."""
 
 from scoring_operator.api import Issuer, Manifest, ScoringModel
-from scoring_operator.api.route import CERT_MANAGER, Routed
+from scoring_operator.api.route import CERT_MANAGER, CLASS_ANNOTATION, Routed
 from scoring_operator.kinds import INGRESS
 from scoring_operator.render.metadata import render_object
 from scoring_operator.settings import Settings
 
 ISSUER = f"{CERT_MANAGER}/issuer"
 CLUSTER_ISSUER = f"{CERT_MANAGER}/cluster-issuer"
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-"""What named the class before there was a field for it. The API server takes no Ingress that names two."""
 
 
 def render_ingress(model: ScoringModel, settings: Settings) -> Manifest | None:

@@ -11,7 +11,7 @@ from time import monotonic
 
 import grpc
 
-from scoring_runtime.bodies import PRESSED_SECONDS, WATCH_SECONDS
+from scoring_runtime.bodies import WATCH_SECONDS, limit_seconds
 from scoring_runtime.errors import BodyTimeoutError, InvalidInputError, OverloadedError
 
 
@@ -79,8 +79,7 @@ class MessageReader:
     def cut_late(self) -> None:
         """End the calls whose messages have had their time: while more than half of the places are taken, that is shorter."""
         with self._lock:
-            is_pressed = len(self._waiting) * 2 > self._places
-            latest = self._clock() - (min(PRESSED_SECONDS, self._seconds) if is_pressed else self._seconds)
+            latest = self._clock() - limit_seconds(self._seconds, len(self._waiting), self._places)
             late = [waiting for waiting in self._waiting if waiting.started < latest and not waiting.is_cut]
             for waiting in late:
                 waiting.is_cut = True
