@@ -227,6 +227,10 @@ def read_refusal(models: ScoringModels, spec: dict[str, Any], name: str = "faq")
             "spec.runtime: Invalid value: serviceAccount and serviceAccountName exclude each other",
         ),
         ({"runtime": {"resources": {"limits": {"memory": "4 GB"}}}}, "spec.runtime.resources.limits.memory"),
+        (
+            {"runtime": {"resources": {"requests": {"cpu": -1}}}},
+            "spec.runtime.resources.requests.cpu in body should be greater than or equal to 0",
+        ),
     ],
 )
 def test_apply_says_what_is_wrong_for_a_bad_field(models: ScoringModels, spec: dict[str, Any], message: str) -> None:
@@ -291,6 +295,7 @@ def apply_class(kubectl: Kubectl, **spec: Any) -> str:
     ("spec", "message"),
     [
         ({"accelerator": {"resource": "gpu"}}, "spec.accelerator.resource"),
+        ({"resources": {"limits": {"cpu": -1}}}, "spec.resources.limits.cpu"),
         ({"tolerations": [{"value": "a"}]}, "a toleration without a key needs operator Exists"),
         ({"tolerations": [{"key": "", "value": "a"}]}, "a toleration without a key needs operator Exists"),
         ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "value is for operator Equal"),

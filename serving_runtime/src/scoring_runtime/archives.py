@@ -1,10 +1,12 @@
 """Unpacking of .tar, .tar.gz, .tgz and .zip artifacts: files and folders only, inside one folder. Used by artifacts.py.
 
+Compressed by deflate or not at all: other methods let an archive say how much memory unpacking it takes.
+
 Entries are copied one by one instead of extracted by tarfile, so that no mode, owner, link or device of an archive is
 ever applied.
 """
 
-import lzma
+import io
 import shutil
 import stat
 import tarfile
@@ -22,6 +24,9 @@ from scoring_runtime.errors import ArtifactCorruptError, ArtifactTooLargeError, 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MAX_ENTRIES = 100_000
 MAX_HEADER_BYTES = 2**20
+MAX_DIRECTORY_BYTES = 2**24
+GZIP_MAGIC = b"\x1f\x8b"
+COMPRESSED_MAGICS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 # Weights hardly shrink and text shrinks some ten times, so more than this is an archive made to fill the disk.
 MAX_RATIO = 100
 FREE_BYTES = 2**30
@@ -30,7 +35,6 @@ FREE_BYTES = 2**30
 _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
-    lzma.LZMAError,
     zlib.error,
     EOFError,
     RuntimeError,
@@ -161,7 +165,7 @@ class _BoundedMember(tarfile.TarInfo):
 
 
 def _read_tar(archive: Path) -> Generator[_Entry, None, None]:
-    with tarfile.open(archive, "r:*", tarinfo=_BoundedMember) as tar:
+    with _open_tar(archive) as tar:
         while (member := tar.next()) is not None:
             # What tarfile keeps of each entry, and pax headers for all that follow, would pile up. The latter say nothing
             # that is applied here.
@@ -176,6 +180,19 @@ def _read_tar(archive: Path) -> Generator[_Entry, None, None]:
             else:
                 raise _refuse(member.name, "it is a link or a device")
         _read_to_end(tar)
+
+
+def _open_tar(archive: Path) -> tarfile.TarFile:
+    with archive.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(GZIP_MAGIC):
+        return tarfile.open(archive, "r:gz", tarinfo=_BoundedMember)
+    for magic, method in COMPRESSED_MAGICS.items():
+        if start.startswith(magic):
+            raise ArtifactCorruptError(
+                f"The artifact {archive.name} is compressed by {method}: compress it with gzip, or not at all."
+            )
+    return tarfile.open(archive, "r:", tarinfo=_BoundedMember)
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:
@@ -194,11 +211,27 @@ def _read_to_end(tar: tarfile.TarFile) -> None:
             raise tarfile.ReadError("it goes on after its last entry")
 
 
+class _ZipReader(io.BufferedReader):
+    """A zip's file. zipfile reads the directory at its end at once, whatever size it says; the rest it reads in pieces."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_DIRECTORY_BYTES:
+            raise ArtifactCorruptError(
+                f"The artifact's directory of entries takes more than {MAX_DIRECTORY_BYTES} bytes: pack fewer files."
+            )
+        return super().read(size)
+
+
 def _read_zip(archive: Path) -> Generator[_Entry, None, None]:
-    with zipfile.ZipFile(archive) as zipped:
+    with _ZipReader(archive.open("rb", buffering=0)) as file, zipfile.ZipFile(file) as zipped:
         for member in zipped.infolist():
             # The upper half of the attributes is the Unix mode, zero where another system made the archive.
             kind = stat.S_IFMT(member.external_attr >> 16)
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ArtifactCorruptError(
+                    f"The artifact's entry {member.filename[:200]!r} is compressed by another method than deflate: pack "
+                    "it again with zip's own."
+                )
             if member.is_dir():
                 yield _Entry(member.filename, 0, None)
             elif kind in (0, stat.S_IFREG):

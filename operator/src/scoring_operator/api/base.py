@@ -71,6 +71,7 @@ Quantity = Annotated[
         {
             "x-kubernetes-int-or-string": True,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "minimum": 0,
             "maxLength": 32,
             "pattern": QUANTITY_PATTERN,
         }
