@@ -24,4 +24,5 @@ def open_client(settings: Settings, *, is_loaded: bool = True, is_draining: bool
     """Return a client of the app of these settings."""
     service = create_service(settings, is_loaded=is_loaded, is_draining=is_draining)
     gate = create_gate(settings, settings.model_name)
-    return create_app(settings, service, Metrics(service.batcher), gate=gate).test_client()
+    metrics = Metrics(service.batcher, counts_callers=gate is not None and gate.asks_for_credentials)
+    return create_app(settings, service, metrics, gate=gate).test_client()

@@ -1,31 +1,28 @@
-"""Histograms and counters that take an event in a tenth of a microsecond: it is kept, and counted when somebody asks, or with many others.
+"""Metrics that take an event in a tenth of a microsecond: it is kept, and counted when somebody asks, or with many others.
 
 Home-made because prometheus_client's count each event at once under a lock, which takes several times as long, and each request
-has seven. What is told is the same, by the library's own interface for collectors. Used by metrics.py.
+has five. What is told is the same, by the library's own interface for collectors. Used by metrics.py and request_counts.py.
 """
 
 import threading
 from abc import abstractmethod
 from bisect import bisect_left
-from collections import Counter as Tally
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-MAX_KEPT = 1024
-"""Events that wait to be counted: 8 KiB, and some 200 µs of work."""
-
 Event = TypeVar("Event")
-Labels = tuple[object, ...]
 
 
-class _Instrument(Collector, Generic[Event]):
-    """Keeps events until they are counted. `observe` may be called from any thread."""
+class Instrument(Collector, Generic[Event]):
+    """Keeps events until they are counted, at most MAX_KEPT. `observe` may be called from any thread."""
+
+    MAX_KEPT = 1024
 
     def __init__(self) -> None:
         self._kept: deque[Event] = deque()
@@ -35,16 +32,17 @@ class _Instrument(Collector, Generic[Event]):
         """Count an event."""
         kept = self._kept
         kept.append(event)
-        if len(kept) > MAX_KEPT:
-            self._count_kept()
+        if len(kept) > self.MAX_KEPT:
+            self.settle()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric of all events so far."""
-        self._count_kept()
+        """Yield the metrics of all events so far."""
+        self.settle()
         with self._counting:
-            yield self._render()
+            yield from self._render()
 
-    def _count_kept(self) -> None:
+    def settle(self) -> None:
+        """Count what is kept."""
         with self._counting:
             # Others may add meanwhile; those are for the next time.
             self._count(self._kept.popleft() for _ in range(len(self._kept)))
@@ -54,11 +52,11 @@ class _Instrument(Collector, Generic[Event]):
         """Count these events."""
 
     @abstractmethod
-    def _render(self) -> Metric:
-        """Return the metric of what has been counted."""
+    def _render(self) -> Iterable[Metric]:
+        """Return the metrics of what has been counted."""
 
 
-class Histogram(_Instrument[float]):
+class Histogram(Instrument[float]):
     """One histogram without labels; an event is a value."""
 
     def __init__(self, name: str, text: str, buckets: Sequence[float]) -> None:
@@ -75,27 +73,7 @@ class Histogram(_Instrument[float]):
             self._counts[bisect_left(self._limits, value)] += 1
             self._sum += value
 
-    def _render(self) -> Metric:
+    def _render(self) -> Iterable[Metric]:
         names = [*map(str, self._limits), "+Inf"]
         counts = list(zip(names, accumulate(map(float, self._counts)), strict=True))
-        return HistogramMetricFamily(self._name, self._text, buckets=counts, sum_value=self._sum)
-
-
-class Counter(_Instrument[Labels]):
-    """One counter with labels; an event is their values, in the labels' order."""
-
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
-        super().__init__()
-        self._name = name
-        self._text = text
-        self._labels = tuple(labels)
-        self._counts: Tally[Labels] = Tally()
-
-    def _count(self, events: Iterable[Labels]) -> None:
-        self._counts.update(events)
-
-    def _render(self) -> Metric:
-        metric = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for values, count in self._counts.items():
-            metric.add_metric(list(map(str, values)), count)
-        return metric
+        return [HistogramMetricFamily(self._name, self._text, buckets=counts, sum_value=self._sum)]

@@ -1,6 +1,6 @@
 """The runtime's Prometheus metrics, in a registry of their own for each app. Filled by routes.py, gRPC, batching.py and worker.py.
 
-docs/metrics.md explains each. What each request counts is kept by instruments.py, for 1.7 µs altogether.
+docs/metrics.md explains each. What each request counts is kept by instruments.py, and counted with that of many others.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,19 +9,13 @@ from importlib.metadata import version
 import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector, disable_created_metrics
 
-from scoring_runtime.access import Caller
 from scoring_runtime.batching import Batcher
-from scoring_runtime.instruments import Counter, Histogram, Labels
+from scoring_runtime.instruments import Histogram
 from scoring_runtime.model import ServedModel
-
-NOBODY = "(none)"
-"""The label of requests that show no valid key: no name of a key has brackets."""
-
-NO_FORMAT = "(none)"
-"""The label of requests that came before the model was loaded."""
+from scoring_runtime.request_counts import RequestCounts
+from scoring_runtime.request_record import RequestRecord
 
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 # A time stamp beside each series, as many bytes again, which nobody reads.
@@ -29,28 +23,20 @@ disable_created_metrics()
 
 
 class Metrics:
-    """The metrics of one app; `registry` renders them.
+    """The metrics of one app; `registry` renders them. The last two arguments are those of RequestCounts."""
 
-    objective_seconds: answers that take longer are counted as slow; None where nothing is promised.
-    """
-
-    def __init__(self, batcher: Batcher, objective_seconds: float | None = None) -> None:
+    def __init__(
+        self, batcher: Batcher, objective_seconds: float | None = None, *, counts_callers: bool = False
+    ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Info("scoring_runtime", "The serving runtime; always 1.", registry=self.registry).info(
             {"version": version("scoring-runtime")}
         )
-        text = "Scoring requests by HTTP status, protocol, and format of the model."
-        self._count_request = self._add_counter("scoring_requests", text, ["code", "protocol", "format"])
-        self._format = NO_FORMAT
-        text = "Scoring requests by the name of their API key and HTTP status."
-        self._count_caller = self._add_counter("scoring_key_requests", text, ["key", "code"])
-        text = "Time from the first byte read to the answer, waiting included."
-        self._observe_duration = self._add_histogram("scoring_request_duration_seconds", text, DURATION_BUCKETS)
+        self._requests = RequestCounts(objective_seconds, counts_callers=counts_callers)
+        self.registry.register(self._requests)
+        self.record_request: Callable[[RequestRecord], None] = self._requests.observe
         self._watch_stages(batcher)
-        self._objective_seconds = objective_seconds
-        if objective_seconds is not None:
-            self._promise(objective_seconds)
         cut = prometheus_client.Counter(
             "scoring_connections_cut", "Connections cut since one client held too many.", registry=self.registry
         )
@@ -83,38 +69,9 @@ class Metrics:
         self.registry.register(histogram)
         return histogram.observe
 
-    def _add_counter(self, name: str, text: str, labels: Sequence[str]) -> Callable[[Labels], None]:
-        counter = Counter(name, text, labels)
-        self.registry.register(counter)
-        return counter.observe
-
-    def _promise(self, objective_seconds: float) -> None:
-        objective = Gauge(
-            "scoring_latency_objective_seconds",
-            "Time within which requests are to be answered.",
-            registry=self.registry,
-        )
-        objective.set(objective_seconds)
-        self._slow = prometheus_client.Counter(
-            "scoring_slow_requests",
-            "Scoring requests whose answer took longer than the objective, whatever it was.",
-            registry=self.registry,
-        )
-
-    def record_caller(self, caller: Caller | None, status: int) -> None:
-        """Count one scoring request of a key, or of nobody known."""
-        self._count_caller((NOBODY if caller is None else caller.label, status))
-
-    def record_request(self, status: int, protocol: str, seconds: float) -> None:
-        """Count one scoring request."""
-        self._count_request((status, protocol, self._format))
-        self._observe_duration(seconds)
-        if self._objective_seconds is not None and seconds > self._objective_seconds:
-            self._slow.inc()
-
     def record_model(self, model: ServedModel) -> None:
         """Show the model that is served and how long it took to load."""
         manifest = model.manifest
-        self._format = model.format
+        self._requests.change_format(model.format)
         self._model.labels(manifest.name, manifest.version, model.format, manifest.task, model.digest).set(1)
         self._load.set(model.load_seconds)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from time import perf_counter, time
-from typing import NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
-from scoring_runtime.access import Caller
 from scoring_runtime.access.gate import NOT_LET_IN, OPEN_PATHS, Gate, Visit
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.error_bodies import write_error
@@ -19,7 +17,8 @@ from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedE
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
-from scoring_runtime.request_log import RequestLog, RequestRecord
+from scoring_runtime.request_log import RequestLog
+from scoring_runtime.request_record import RequestRecord
 
 Headers = list[tuple[str, str]]
 Route = tuple[HttpProtocol, Handler]
@@ -50,18 +49,6 @@ class Door:
     gate: Gate | None = None
     is_draining: Callable[[], bool] = lambda: False
     """Whether clients should ask elsewhere from now on: a connection that is kept would be cut under their next request."""
-
-
-class _Outcome(NamedTuple):
-    """What became of a request."""
-
-    request_id: str
-    protocol: str
-    status: int
-    seconds: float
-    answer: HttpAnswer
-    failure: RequestError | None
-    caller: Caller | None
 
 
 class ScoringRoutes:
@@ -128,25 +115,18 @@ class ScoringRoutes:
         finally:
             if self._gate is not None:
                 self._gate.leave(use)
-        self._record(
-            request, _Outcome(request_id, protocol.name, status, perf_counter() - started, answer, failure, caller)
-        )
+        told = perf_counter() - started, request.length, len(answer.body), failure.code if failure else None
+        trace_id = find_trace_id(request.get_header(TRACE_HEADER))
+        self._tell(RequestRecord(time(), request_id, protocol.name, status, *told, trace_id, caller))
         is_last = (failure is not None and request.is_unread()) or self._door.is_draining()
         ending = [CLOSE] if is_last else []
         start_response(_STATUS_LINES[status], [*_describe(answer), *answer.headers, (HEADER, request_id), *ending])
         return [answer.body]  # a list: granian sends anything else piece by piece, through a channel
 
-    def _record(self, request: HttpRequest, outcome: _Outcome) -> None:
-        """Count one scoring request, and tell the log of it."""
-        request_id, protocol, status, seconds, answer, failure, caller = outcome
-        self._metrics.record_request(status, protocol, seconds)
-        if self._gate is not None and self._gate.asks_for_credentials:
-            self._metrics.record_caller(caller, status)
+    def _tell(self, record: RequestRecord) -> None:
+        self._metrics.record_request(record)
         if self._log is not None:
-            trace_id = find_trace_id(request.get_header(TRACE_HEADER))
-            code = failure.code if failure else None
-            told = protocol, status, seconds, request.length, len(answer.body), code, trace_id
-            self._log.add(RequestRecord(time(), request_id, *told, caller.name if caller else None))
+            self._log.add(record)
 
     def _pass_on(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""

@@ -75,9 +75,11 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
         placement.watch()
     service = ScoringService(settings.model_name, slot, batcher)
     log = _open_request_log() if settings.request_log else None
-    metrics = Metrics(batcher, settings.latency_objective_seconds)
+    gate = _create_gate(settings)
+    counts_callers = gate is not None and gate.asks_for_credentials
+    metrics = Metrics(batcher, settings.latency_objective_seconds, counts_callers=counts_callers)
     tracing = _open_tracing(settings, batcher) if wants_traces(os.environ) else None
-    parts = _Parts(settings, service, metrics, _create_gate(settings), log, tracing)
+    parts = _Parts(settings, service, metrics, gate, log, tracing)
     threading.Thread(target=_load_or_exit, args=(parts,), name="loading", daemon=True).start()
     if settings.grpc_port is not None:
         _start_grpc(parts, draining)

@@ -21,6 +21,7 @@ from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot, ServedModel
+from scoring_runtime.request_record import RequestRecord
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tasks import check_finite
 from scoring_runtime.tensors import Signature, TensorSpec
@@ -187,8 +188,8 @@ def test_scoring_requests_are_counted_by_status_and_probes_are_not(faq_client: F
 @pytest.mark.parametrize(("objective_seconds", "slow"), [(60.0, 0.0), (0.000001, 2.0), (None, None)])
 def test_answers_slower_than_the_objective_are_counted(objective_seconds: float | None, slow: float | None) -> None:
     metrics = Metrics(Batcher(1), objective_seconds)
-    metrics.record_request(200, "score", 0.01)
-    metrics.record_request(503, "score", 0.02)
+    for seconds in (0.01, 0.02):
+        metrics.record_request(RequestRecord(1.5, "id", "score", 200, seconds, 10, 20))
     assert metrics.registry.get_sample_value("scoring_slow_requests_total") == slow
     assert metrics.registry.get_sample_value("scoring_latency_objective_seconds") == objective_seconds
 

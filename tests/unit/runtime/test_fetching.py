@@ -176,7 +176,7 @@ def test_fetching_imports_no_server_and_only_the_driver_of_its_scheme(archive: P
         "SCORING_WORK_DIR": str(tmp_path / "work"),
     }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    modules = set(done.stdout.splitlines()[-1].split())
+    modules = set(json.loads(done.stdout.splitlines()[-1])["event"].split())
     assert "scoring_runtime.fetching" in modules
     assert not modules & {"flask", "granian", "prometheus_client", "numpy", "obstore", "urllib3", "cryptography"}
 

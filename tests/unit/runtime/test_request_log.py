@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ import pytest
 from flask.testing import FlaskClient
 
 from runtime_clients import create_service, open_client
+from scoring_runtime.access import Caller
 from scoring_runtime.app import create_app
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
 from scoring_runtime.request_ids import choose_request_id, find_trace_id
-from scoring_runtime.request_log import ATOMIC_BYTES, RequestLog, RequestRecord, write_line
+from scoring_runtime.request_log import ATOMIC_BYTES, LINES_AT_ONCE, RequestLog, write_line
+from scoring_runtime.request_record import RequestRecord
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
+SHOP = Caller("shop", "shop")
 RECORD = RequestRecord(1.5, "id", "score", 200, 0.0123456, 10, 20)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACE_PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -43,7 +47,7 @@ def test_a_line_tells_of_the_request_and_leaves_out_what_there_is_not() -> None:
     lines = Lines()
     log = RequestLog(lines.chunks.append)
     log.add(RECORD)
-    log.add(RECORD._replace(status=401, error="Unauthorized", trace_id=TRACE, key="shop"))
+    log.add(RECORD._replace(status=401, error="Unauthorized", trace_id=TRACE, caller=SHOP))
     plain, full = lines.read(log)
     assert plain == {
         "timestamp": "1970-01-01T00:00:01.500000Z",
@@ -61,7 +65,7 @@ def test_a_line_tells_of_the_request_and_leaves_out_what_there_is_not() -> None:
 
 
 def test_name_of_a_key_that_is_no_text_can_be_written() -> None:
-    assert json.loads(write_line(RECORD._replace(key="shop\udcff")))["key"] == "shop\\udcff"
+    assert json.loads(write_line(RECORD._replace(caller=Caller("shop\udcff", "shop"))))["key"] == "shop\\udcff"
 
 
 def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_in_one_piece() -> None:
@@ -72,6 +76,29 @@ def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_in_one_pi
     assert len(lines.read(log)) == 100
     assert all(chunk.endswith(b"\n") and len(chunk) <= ATOMIC_BYTES for chunk in lines.chunks)
     assert len(lines.chunks) < 20
+
+
+def test_no_line_of_many_threads_is_lost_and_those_of_one_keep_their_order() -> None:
+    lines = Lines()
+    log = RequestLog(lines.chunks.append)
+    threads, each = 4, 5 * LINES_AT_ONCE + 7
+
+    def add(thread: int) -> None:
+        for number in range(each):
+            log.add(RECORD._replace(protocol=f"{thread}", bytes_in=number))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(add, range(threads)))
+    told = lines.read(log)
+    for thread in range(threads):
+        assert [line["bytes_in"] for line in told if line["protocol"] == f"{thread}"] == list(range(each))
+    assert len(told) == threads * each
+
+
+def test_few_lines_do_not_wait_for_more() -> None:
+    written = threading.Event()
+    RequestLog(lambda _chunk: written.set()).add(RECORD)
+    assert written.wait(60)
 
 
 def test_nobody_waits_for_a_reader_who_does_not_read_and_the_loss_is_told() -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter, time
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from scoring_runtime.access import Caller
 from scoring_runtime.access.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from scoring_runtime.access.gate import NOT_LET_IN, Gate, Visit
 from scoring_runtime.errors import (
@@ -26,7 +25,8 @@ from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import find_status, list_headers
 from scoring_runtime.protocols.grpc_messages import MessageReader
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
-from scoring_runtime.request_log import RequestLog, RequestRecord
+from scoring_runtime.request_log import RequestLog
+from scoring_runtime.request_record import RequestRecord
 
 PROTOCOL = "open-inference-grpc"
 REQUEST_ID = HEADER.lower()
@@ -48,35 +48,17 @@ _CODES: dict[type[RequestError], grpc.StatusCode] = {
 _logger = structlog.stdlib.get_logger(__name__)
 
 
-class _Told(NamedTuple):
-    """What became of a call."""
-
-    seconds: float
-    bytes_in: int
-    bytes_out: int
-    failure: RequestError | None
-    caller: Caller | None
-
-
 @dataclass(frozen=True)
 class Records:
     """Where calls that score are counted and told."""
 
     metrics: Metrics
     log: RequestLog | None
-    counts_callers: bool
 
-    def add(self, told: _Told, request_id: str, trace_parent: str | None) -> None:
+    def add(self, record: RequestRecord) -> None:
         """Take note of one call."""
-        status, code = (_OK, None) if told.failure is None else (find_status(told.failure), told.failure.code)
-        self.metrics.record_request(status, PROTOCOL, told.seconds)
-        if self.counts_callers:
-            self.metrics.record_caller(told.caller, status)
+        self.metrics.record_request(record)
         if self.log is not None:
-            sizes = told.bytes_in, told.bytes_out
-            key = told.caller.name if told.caller else None
-            trace_id = find_trace_id(trace_parent)
-            record = RequestRecord(time(), request_id, PROTOCOL, status, told.seconds, *sizes, code, trace_id, key)
             self.log.add(record)
 
 
@@ -112,8 +94,10 @@ class Method:
             if self.gate is not None:
                 self.gate.leave(use)
         if self.records is not None:
-            told = _Told(perf_counter() - started, len(body), len(answer), failure, caller)
-            self.records.add(told, request_id, metadata.get(TRACE_HEADER))
+            status, code = (_OK, None) if failure is None else (find_status(failure), failure.code)
+            told = status, perf_counter() - started, len(body), len(answer), code
+            trace_id = find_trace_id(metadata.get(TRACE_HEADER))
+            self.records.add(RequestRecord(time(), request_id, PROTOCOL, *told, trace_id, caller))
         headers = [] if failure is None else list_headers(failure)
         context.set_trailing_metadata(tuple((name.lower(), value) for name, value in [*headers, (HEADER, request_id)]))
         if failure is not None:

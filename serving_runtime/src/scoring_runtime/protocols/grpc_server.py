@@ -84,9 +84,8 @@ def start_grpc_server(
         maximum_concurrent_rpcs=threads + MAX_BURST,
     )
     inference = InferenceService(service, ModelDirectory(service))
-    counts_callers = limits.gate is not None and limits.gate.asks_for_credentials
     reader = MessageReader(limits.message_seconds, places)
-    methods = _list_methods(inference, reader, limits.gate, Records(metrics, log, counts_callers))
+    methods = _list_methods(inference, reader, limits.gate, Records(metrics, log))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     try:
         bound = server.add_insecure_port(f"[::]:{port}")
