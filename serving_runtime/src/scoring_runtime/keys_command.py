@@ -6,7 +6,6 @@ The key itself goes to standard error, once; what belongs into the Secret, only 
 
 import base64
 import json
-import math
 import os
 import re
 import sys
@@ -121,9 +120,7 @@ def _find_end(expires: str) -> str:
 
 def _describe(digest: bytes, caller: Caller) -> dict[str, Any]:
     """Return a key as JSON; `expires` and `models` are null where it has no limit."""
-    expires = (
-        None if caller.expires == math.inf else f"{datetime.fromtimestamp(caller.expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    )
+    expires = None if caller.expires is None else f"{datetime.fromtimestamp(caller.expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
     models = None if caller.models is None else sorted(caller.models)
     fingerprint = digest.hex()[:_FINGERPRINT_CHARACTERS]
     return {"name": caller.name, "fingerprint": fingerprint, "expires": expires, "models": models}

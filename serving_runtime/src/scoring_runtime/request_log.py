@@ -29,8 +29,11 @@ LINES_AT_ONCE = 64
 MAX_LINES = 16_384
 """That wait while nobody reads standard output; some 4 MB."""
 
-ATOMIC_BYTES = 4096
-"""PIPE_BUF of Linux: a pipe takes as much in one piece, so that lines of two processes do not mingle."""
+PAGE_BYTES = 4096
+"""A pipe takes as much in one piece (PIPE_BUF), and more page by page. Lines of two processes do not mingle while each page is whole lines."""
+
+MAX_PAGES = 16
+"""Written at once. After each piece the thread has to wait for its turn in Python."""
 
 CLOSE_SECONDS = 1.0
 
@@ -38,7 +41,7 @@ _ABOUT = f'"level":"info","logger":"{__name__}","event":"request"'
 
 
 class RequestLog:
-    """Takes records and writes them as lines. `write` gets whole lines, at most ATOMIC_BYTES of them unless one alone is longer."""
+    """Takes records and writes them as lines. `write` gets what gather_pieces makes of them."""
 
     def __init__(self, write: Callable[[bytes], None] | None = None, max_lines: int = MAX_LINES) -> None:
         self._write = write or write_to_stdout
@@ -92,8 +95,8 @@ class RequestLog:
 
     def _write_all(self) -> None:
         self._make_lines()
-        for chunk in gather_chunks(self._take_lines()):
-            self._write(chunk)
+        for piece in gather_pieces(self._take_lines()):
+            self._write(piece)
 
     def _take_lines(self) -> Iterator[bytes]:
         for _ in range(len(self._lines)):
@@ -152,23 +155,36 @@ def write_loss(count: int) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def gather_chunks(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines, as many at a time as a pipe takes in one piece."""
-    chunk: list[bytes] = []
+def gather_pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines in pieces that a pipe takes without another process's lines within one of ours.
+
+    That is up to MAX_PAGES pages of whole lines, each filled up with spaces before its last line's end, or less than a page.
+    """
+    pages: list[bytes] = []
+    page: list[bytes] = []
     size = 0
     for line in lines:
-        if chunk and size + len(line) > ATOMIC_BYTES:
-            yield b"".join(chunk)
-            chunk, size = [], 0
-        chunk.append(line)
+        if page and size + len(line) > PAGE_BYTES:
+            pages.append(_fill_up(b"".join(page)))
+            page, size = [], 0
+        if len(pages) == MAX_PAGES:
+            yield b"".join(pages)
+            pages = []
+        page.append(line)
         size += len(line)
-    if chunk:
-        yield b"".join(chunk)
+    if pages:
+        yield b"".join(pages)
+    if page:
+        yield b"".join(page)
 
 
-def write_to_stdout(chunk: bytes) -> None:
+def _fill_up(lines: bytes) -> bytes:
+    return lines[:-1] + b" " * (-len(lines) % PAGE_BYTES) + lines[-1:]
+
+
+def write_to_stdout(piece: bytes) -> None:
     """Write lines to the process's standard output, whatever stands in `sys.stdout`; waits while nobody reads."""
-    rest = memoryview(chunk)
+    rest = memoryview(piece)
     try:
         while rest:
             rest = rest[os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, rest) :]

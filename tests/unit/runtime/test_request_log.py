@@ -1,10 +1,15 @@
 """The request log and request ids: what a line tells, that writing it holds nobody up, and which ids are taken."""
 
+import fcntl
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,7 @@ from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
 from scoring_runtime.request_ids import choose_request_id, find_trace_id
-from scoring_runtime.request_log import ATOMIC_BYTES, LINES_AT_ONCE, RequestLog, write_line
+from scoring_runtime.request_log import LINES_AT_ONCE, PAGE_BYTES, RequestLog, write_line
 from scoring_runtime.request_record import RequestRecord
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
@@ -68,14 +73,42 @@ def test_name_of_a_key_that_is_no_text_can_be_written() -> None:
     assert json.loads(write_line(RECORD._replace(caller=Caller("shop\udcff", "shop"))))["key"] == "shop\\udcff"
 
 
-def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_in_one_piece() -> None:
+def test_many_lines_are_written_at_once_and_each_page_of_a_pipe_is_whole_lines() -> None:
     lines = Lines()
     log = RequestLog(lines.chunks.append)
-    for _ in range(100):
-        log.add(RECORD)
-    assert len(lines.read(log)) == 100
-    assert all(chunk.endswith(b"\n") and len(chunk) <= ATOMIC_BYTES for chunk in lines.chunks)
-    assert len(lines.chunks) < 20
+    count = 3 * LINES_AT_ONCE
+    for number in range(count):
+        log.add(RECORD._replace(request_id="a" * (number % 128 + 1)))
+    assert len(lines.read(log)) == count
+    assert len(lines.chunks) <= 4
+    for chunk in lines.chunks:
+        pages = [chunk[start : start + PAGE_BYTES] for start in range(0, len(chunk), PAGE_BYTES)]
+        assert all(page.endswith(b"\n") for page in pages)
+
+
+@pytest.mark.parametrize("pipe_bytes", [4096, 65536])
+def test_lines_of_another_process_come_between_ours_never_within_one(pipe_bytes: int) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, pipe_bytes)
+    count, shout = 3000, b'{"event": "other"}\n'
+    command = "import os\nwhile True: os.write(1, %r)"
+    other = subprocess.Popen([sys.executable, "-c", command % shout], stdout=writing)
+    log = RequestLog(partial(write_whole, writing))
+    told = []
+    with other, os.fdopen(reading, "rb") as stream:
+        for number in range(count):
+            log.add(RECORD._replace(request_id="a" * (number % 128 + 1)))
+        while len(told) < count:
+            line = json.loads(stream.readline())
+            told += [line] if line["event"] == "request" else []
+        other.kill()
+        log.close()
+    os.close(writing)
+    assert [len(line["request_id"]) for line in told] == [number % 128 + 1 for number in range(count)]
+
+
+def write_whole(descriptor: int, piece: bytes) -> None:
+    assert os.write(descriptor, piece) == len(piece)
 
 
 def test_no_line_of_many_threads_is_lost_and_those_of_one_keep_their_order() -> None:

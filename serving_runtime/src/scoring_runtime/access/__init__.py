@@ -4,7 +4,6 @@ Sits beside batching.py, below the protocols; knows neither Flask nor gRPC. `gat
 `clients.py` who is connected, `limits.py` how much that one may, `keys.py` and `tokens.py` who is asking.
 """
 
-import math
 from dataclasses import dataclass
 
 
@@ -13,10 +12,11 @@ class Caller:
     """Whoever has shown a valid key or token.
 
     `name` is for logs, never the key itself; `label` is for metrics: the key's name, and one label for all tokens, since an
-    issuer's subjects are without number. `expires` in seconds since the epoch. `models` are those it may ask; None: all.
+    issuer's subjects are without number. `expires` in seconds since the epoch; None: never. `models` are those it may ask; None:
+    all.
     """
 
     name: str
     label: str
-    expires: float = math.inf
+    expires: float | None = None
     models: frozenset[str] | None = None

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 MAX_REMEMBERED = 4096
 IPV6_PREFIX = 64
@@ -12,22 +13,17 @@ Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 class ClientFinder:
-    """Tells clients apart by address. `X-Forwarded-For` counts only as far as trusted proxies have written it."""
+    """Tells clients apart by address. `X-Forwarded-For` counts only as far as trusted proxies have written it.
+
+    `find(peer, forwarded)` returns the client's address, or the network /64 of an IPv6 address, by the address of a
+    connection and what stands in that header. Headers that can make no difference, where no proxy is trusted, should not be
+    given: they would crowd out what is remembered.
+    """
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._trusted: Networks = tuple(ipaddress.ip_network(cidr) for cidr in trusted_proxies)
-        self._known: dict[tuple[str, str | None], str] = {}
-
-    def find(self, peer: str, forwarded: str | None) -> str:
-        """Return the client's address, or the network /64 of an IPv6 address."""
-        key = (peer, forwarded if self._trusted else None)
-        client = self._known.get(key)
-        if client is None:
-            client = self._find(peer, key[1])
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            self._known[key] = client
-        return client
+        self.trusts_proxies = bool(self._trusted)
+        self.find = lru_cache(MAX_REMEMBERED)(self._find)
 
     def is_trusted(self, peer: str) -> bool:
         """Tell whether an address is a trusted proxy's."""

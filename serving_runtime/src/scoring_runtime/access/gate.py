@@ -16,6 +16,7 @@ OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/v2/health/live
 """What probes and Prometheus ask, of everybody."""
 
 _BEARER = "bearer"
+_BEARER_AS_USUAL = "Bearer "
 _JWT_DOTS = 2
 
 
@@ -52,7 +53,10 @@ class Gate:
     ) -> None:
         self._model_name = model_name
         self._clients = clients
-        self._limits = limits
+        self._per_client = limits.per_client
+        self._per_key = limits.per_key
+        # Take note that a request that was let in has been answered.
+        self.leave: Callable[[Use | None], None] = limits.per_client.leave if limits.per_client else _forget
         self._keys = keys
         self._tokens = tokens
         self.asks_for_credentials = keys is not None or tokens is not None
@@ -73,12 +77,13 @@ class Gate:
         Raises TooManyRequestsError, UnauthorizedError or ForbiddenError. The client's limits come first: they bound how often
         anybody can try, and what is refused costs next to nothing.
         """
-        per_client, per_key = self._limits.per_client, self._limits.per_key
-        use = None if per_client is None else per_client.enter(self._clients.find(peer, forwarded))
-        caller = None
+        per_client, per_key, clients = self._per_client, self._per_key, self._clients
+        use = caller = None
+        if per_client is not None:
+            use = per_client.enter(clients.find(peer, forwarded if clients.trusts_proxies else None))
         try:
             if self.asks_for_credentials:
-                caller = self._identify(_read_credential(authorization, api_key))
+                caller = self._identify(authorization, api_key)
                 if per_key is not None:
                     per_key.enter(f"{caller.label} {caller.name}")
         except Exception:
@@ -86,12 +91,11 @@ class Gate:
             raise
         return use, caller
 
-    def leave(self, use: Use | None) -> None:
-        """Take note that a request that was let in has been answered."""
-        if use is not None and self._limits.per_client is not None:
-            self._limits.per_client.leave(use)
-
-    def _identify(self, shown: str) -> Caller:
+    def _identify(self, authorization: str | None, api_key: str | None) -> Caller:
+        if authorization is not None and authorization.startswith(_BEARER_AS_USUAL):
+            shown = authorization[len(_BEARER_AS_USUAL) :].strip()
+        else:
+            shown = _read_credential(authorization, api_key)
         if self._tokens is not None and (self._keys is None or shown.count(".") == _JWT_DOTS):
             return self._tokens.verify(shown)
         caller = self._keys.find(shown) if self._keys is not None else None
@@ -99,11 +103,15 @@ class Gate:
             raise UnauthorizedError(
                 "The API key is not known here: it is wrong, or it has been revoked.", "invalid_token"
             )
-        if caller.expires <= time():
+        if caller.expires is not None and caller.expires <= time():
             raise UnauthorizedError("The API key has expired: ask for a new one.", "invalid_token")
         if caller.models is not None and self._model_name not in caller.models:
             raise ForbiddenError(f"The API key is not for the model {self._model_name}: ask for one that is.")
         return caller
+
+
+def _forget(use: Use | None) -> None:
+    """Leave where nobody counts who is inside."""
 
 
 def _read_credential(authorization: str | None, api_key: str | None) -> str:

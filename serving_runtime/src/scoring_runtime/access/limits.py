@@ -6,7 +6,6 @@ bucket does the same with two numbers and a refill.
 
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -14,7 +13,7 @@ from time import monotonic
 from scoring_runtime.access.errors import TooManyRequestsError
 
 MAX_CLIENTS = 65_536
-"""Whoever has asked longest ago is forgotten beyond that, unless it is being answered: some 15 MiB."""
+"""At least half as many are remembered, those that have asked last; the others are forgotten unless they are being answered. Some 15 MiB."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,9 @@ class UseLimit:
         self._clock = clock
         self._interval = 1 / self._rate.per_second
         self._tolerance = self._interval * (self._rate.burst - 1)
-        self._uses: OrderedDict[str, Use] = OrderedDict()
+        # Of those that have asked since this was half of what is remembered, and of those that had before.
+        self._uses: dict[str, Use] = {}
+        self._earlier: dict[str, Use] = {}
         self._lock = threading.Lock()
 
     def enter(self, client: str) -> Use:
@@ -62,7 +63,6 @@ class UseLimit:
         now = self._clock()
         with self._lock:
             use = self._uses.get(client) or self._add(client)
-            self._uses.move_to_end(client)
             due = use.due if use.due > now else now
             wait = due - now - self._tolerance
             if wait <= 0:
@@ -75,22 +75,22 @@ class UseLimit:
                     return use
         raise self._explain(wait)
 
-    def leave(self, use: Use) -> None:
-        """Take note that a request has been answered."""
-        if self._most_inside is not None:
+    def leave(self, use: Use | None) -> None:
+        """Take note that a request has been answered; None for one that was not let in."""
+        if use is not None and self._most_inside is not None:
             with self._lock:
                 use.inside -= 1
 
     def count_clients(self) -> int:
         """Return how many clients are remembered."""
-        return len(self._uses)
+        return len(self._uses) + len(self._earlier)
 
     def _add(self, client: str) -> Use:
-        use = self._uses[client] = Use()
-        while len(self._uses) > MAX_CLIENTS:
-            oldest, forgotten = self._uses.popitem(last=False)
-            if forgotten.inside:
-                self._uses[oldest] = forgotten
+        use = self._earlier.pop(client, None) or Use()
+        if len(self._uses) >= MAX_CLIENTS // 2:
+            answered = {client: use for client, use in self._earlier.items() if use.inside}
+            self._earlier, self._uses = self._uses, answered
+        self._uses[client] = use
         return use
 
     def _explain(self, wait: float) -> TooManyRequestsError:

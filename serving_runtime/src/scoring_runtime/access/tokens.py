@@ -63,7 +63,7 @@ class TokenVerifier:
         known = self._get_known()
         digest = hashlib.sha256(token.encode()).digest()
         caller = known.get(digest)
-        if caller is None or caller.expires <= self._clock():
+        if caller is None or caller.expires is None or caller.expires <= self._clock():
             caller = known[digest] = self._verify(token)
             if len(known) > MAX_REMEMBERED:
                 known.popitem(last=False)
