@@ -11,8 +11,8 @@ idle model never waits: a request that finds it idle is scored alone and at once
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic, perf_counter
@@ -62,6 +62,20 @@ class Pending:
         self.done.acquire()
 
 
+class _Place(AbstractContextManager[None]):
+    """A place among those inside. No generator as of contextlib: that costs each request more than all else here, and a refused one most."""
+
+    def __init__(self, enter: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+
+    def __enter__(self) -> None:
+        self._enter()
+
+    def __exit__(self, *_end: object) -> None:
+        self._leave()
+
+
 class Batcher:
     """Lets at most `max_waiting` requests in behind the one that is scored, and scores first come, first served.
 
@@ -91,6 +105,7 @@ class Batcher:
         self._max_wait_seconds = max_wait_seconds
         self._end = end
         self._inside = 0
+        self._place = _Place(self._enter, self._leave)
         self._answered = 0
         self._seconds_per_request = 0.0
         self._lock = threading.Lock()
@@ -114,16 +129,9 @@ class Batcher:
         """Forget how long requests have taken: a warm-up compiles and compares engines, and says nothing of those to come."""
         self._seconds_per_request = 0.0
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Hold a place for the time of a `with` block. Raises OverloadedError when there is none, or none in time."""
-        self._enter()
-        self.settle()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
+    def admit(self) -> AbstractContextManager[None]:
+        """Return what holds a place for the time of a `with` block. That raises OverloadedError when there is none, or none in time."""
+        return self._place
 
     def score(self, task: Task, inputs: Inputs) -> Outputs:
         """Return the outputs of one request, or raise its error. Called within `admit`."""
@@ -147,6 +155,11 @@ class Batcher:
                     wait_seconds - self._max_wait_seconds,
                 )
             self._inside += 1
+        self.settle()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
 
     def _score_until_lost(self) -> None:
         try:

@@ -94,7 +94,7 @@ def test_lines_of_another_process_come_between_ours_never_within_one(pipe_bytes:
     command = "import os\nwhile True: os.write(1, %r)"
     other = subprocess.Popen([sys.executable, "-c", command % shout], stdout=writing)
     log = RequestLog(partial(write_whole, writing))
-    told = []
+    told: list[dict[str, Any]] = []
     with other, os.fdopen(reading, "rb") as stream:
         for number in range(count):
             log.add(RECORD._replace(request_id="a" * (number % 128 + 1)))
