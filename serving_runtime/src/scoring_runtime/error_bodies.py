@@ -1,17 +1,12 @@
 """The JSON bodies of errors over HTTP. Under /v1 and /v2 they have the shape that clients of those protocols read, elsewhere the runtime's own."""
 
 import re
-from functools import lru_cache
 
 import orjson
-
-MAX_REMEMBERED = 64
-"""Bodies: what is refused under load is told the same again and again."""
 
 _MESSAGE_PATHS = re.compile(r"/v[12](?:/|$)")
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
 def write_error(path: str, code: str, message: str) -> bytes:
     """Return `{"error": "<message>"}` for a path under /v1 or /v2, else `{"error": {"code", "message"}}`."""
     return orjson.dumps({"error": message if _MESSAGE_PATHS.match(path) else {"code": code, "message": message}})

@@ -55,8 +55,6 @@ class Gate:
         self._clients = clients
         self._per_client = limits.per_client
         self._per_key = limits.per_key
-        # Take note that a request that was let in has been answered.
-        self.leave: Callable[[Use | None], None] = limits.per_client.leave if limits.per_client else _forget
         self._keys = keys
         self._tokens = tokens
         self.asks_for_credentials = keys is not None or tokens is not None
@@ -91,6 +89,11 @@ class Gate:
             raise
         return use, caller
 
+    def leave(self, use: Use | None) -> None:
+        """Take note that a request has been answered; None for one that was not let in."""
+        if use is not None and self._per_client is not None:
+            self._per_client.leave(use)
+
     def _identify(self, authorization: str | None, api_key: str | None) -> Caller:
         if authorization is not None and authorization.startswith(_BEARER_AS_USUAL):
             shown = authorization[len(_BEARER_AS_USUAL) :].strip()
@@ -108,10 +111,6 @@ class Gate:
         if caller.models is not None and self._model_name not in caller.models:
             raise ForbiddenError(f"The API key is not for the model {self._model_name}: ask for one that is.")
         return caller
-
-
-def _forget(use: Use | None) -> None:
-    """Leave where nobody counts who is inside."""
 
 
 def _read_credential(authorization: str | None, api_key: str | None) -> str:

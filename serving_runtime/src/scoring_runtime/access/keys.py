@@ -36,7 +36,7 @@ _logger = structlog.stdlib.get_logger(__name__)
 
 
 def _choose_sha256() -> Callable[[bytes], Any]:
-    """Return CPython's own SHA-256 where it has one: OpenSSL's takes twice as long for as few bytes, most of it before it begins."""
+    """Return CPython's own SHA-256 where it has one: OpenSSL's takes 3 µs longer beside a model, for finding its implementation."""
     for module in ("_sha2", "_sha256"):  # since Python 3.12, and before
         with suppress(ImportError):
             own: Callable[[bytes], Any] = importlib.import_module(module).sha256

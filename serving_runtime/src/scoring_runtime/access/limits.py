@@ -75,9 +75,9 @@ class UseLimit:
                     return use
         raise self._explain(wait)
 
-    def leave(self, use: Use | None) -> None:
-        """Take note that a request has been answered; None for one that was not let in."""
-        if use is not None and self._most_inside is not None:
+    def leave(self, use: Use) -> None:
+        """Take note that a request has been answered."""
+        if self._most_inside is not None:
             with self._lock:
                 use.inside -= 1
 
