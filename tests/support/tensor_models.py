@@ -3,6 +3,7 @@
 import json
 import threading
 from pathlib import Path
+from time import sleep
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,14 @@ class Table:
         if not sums.all():
             raise ValueError("no sign of a secret")
         return {"sum": sums, "sign": np.where(sums < 0, "negative", "positive").astype(object)}
+
+
+class UnhurriedTable(Table):
+    """The same, 50 ms for each batch: requests at the same time meet in one."""
+
+    def score(self, batch: Tensors) -> Tensors:
+        sleep(0.05)
+        return super().score(batch)
 
 
 class Mirror:

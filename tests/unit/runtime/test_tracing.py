@@ -45,7 +45,7 @@ def grpc_port() -> int:
 @pytest.fixture(scope="module")
 def runtime(receiver: OtlpReceiver, grpc_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     folder = tmp_path_factory.mktemp("traced")
-    write_artifact(folder / "table", "Table", example=TABLE_EXAMPLE)
+    write_artifact(folder / "table", "UnhurriedTable", example=TABLE_EXAMPLE)
     environment = {
         "PYTHONPATH": str(ROOT / "tests" / "support"),
         "SCORING_MODEL_NAME": "table",
