@@ -1,6 +1,7 @@
 """The shape of the code: what imports what, how long things are, and what must not lie where."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,3 +76,12 @@ def test_folder_named_operator_does_not_hide_the_standard_library() -> None:
 
 def test_tests_are_not_packages() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("module", ["scoring_operator.crds", "documentation"])
+def test_generator_that_is_asked_for_help_writes_nothing(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    answered = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "usage" in answered.stdout
+    assert not list(tmp_path.iterdir())

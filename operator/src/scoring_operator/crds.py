@@ -3,7 +3,7 @@
 The result is checked in under crds/; a test keeps it equal to the models.
 """
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,9 @@ def render_yaml(crd: Manifest) -> str:
 
 def main() -> None:
     """Write the CRDs into the folder named on the command line."""
-    folder = Path(sys.argv[1])
+    parser = ArgumentParser(prog="python -m scoring_operator.crds", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, crd in build_crds().items():
         (folder / name).write_text(render_yaml(crd))
