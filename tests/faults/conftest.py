@@ -28,7 +28,7 @@ def kubectl() -> Kubectl:
 @pytest.fixture
 def control_plane(kubectl: Kubectl) -> Iterator[ControlPlane]:
     """Yield the programs of the cluster, which are mended afterwards."""
-    control_plane = ControlPlane(kubectl.kubeconfig.parent.name)
+    control_plane = ControlPlane(kubectl.kubeconfig.parent)
     yield control_plane
     control_plane.mend()
 

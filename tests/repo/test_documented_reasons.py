@@ -22,7 +22,7 @@ REASON = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]*)*")
 ROW = re.compile(r"^\| `([A-Z][A-Za-z]+)` \|", re.MULTILINE)
 CONDITIONS = {"Ready", "Reconciling", "Stalled", SCALING_INACTIVE, ROUTE_READY}
 NOT_REASONS = CONDITIONS | {
-    "NewReplicaSetAvailable", "ScalingDisabled", "TooManyReplicas",  # what Kubernetes' own conditions say
+    "NewReplicaSetAvailable", "DeploymentPaused", "ScalingDisabled", "TooManyReplicas",  # what Kubernetes' own conditions say
     "AtMaximumReplicas", "RouteNotReady",  # states of models in the operator's metrics
 }  # fmt: skip
 FROM_PATHS = {"NotFound": 404, "MethodNotAllowed": 405}
@@ -80,7 +80,8 @@ def test_types_of_conditions_are_those_documented() -> None:
 
 
 def test_reasons_of_the_scaling_condition_are_in_its_own_table() -> None:
-    assert read_rows("autoscaling.md") == {"KedaNotInstalled", "MetricsUnavailable", "ScaledObjectNotReady"}
+    reasons = {"AutoscalerRefused", "KedaNotInstalled", "MetricsUnavailable", "ScaledObjectNotReady"}
+    assert read_rows("autoscaling.md") == reasons
 
 
 def test_troubleshooting_leads_from_each_reason_of_a_model_that_is_not_ready() -> None:

@@ -4,8 +4,10 @@ from kubectl import Kubectl, Manifest
 from measured_values import MeasuredValue
 from scaled_objects import ask_http, build_scaled_object, wait_for_pods
 from scoring_models import ScoringModels
+from scoring_operator.render.scaled_object import find_autoscaler_name
 
 LABELS = {"app": "worker"}
+LONGEST = "m" * 63
 DEPLOYMENT: Manifest = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -56,3 +58,18 @@ def test_model_follows_a_number_by_its_scale_and_says_so(models: ScoringModels, 
     waiting.value = 2
     wait_for_pods(models.kubectl, 2)
     assert models.wait_until_ready()["message"] == "2 of 2 replicas ready."
+
+
+def test_model_of_the_longest_name_is_scaled_by_a_metric_of_its_own(
+    models: ScoringModels, waiting: MeasuredValue
+) -> None:
+    """KEDA puts nine characters before it to name its autoscaler, and that name into a label."""
+    metric = {"type": "keda", "trigger": ask_http(waiting)}
+    keda = {"pollingInterval": 1, "cooldownPeriod": 2}
+    models.apply(LONGEST, autoscaling={"minReplicas": 1, "maxReplicas": 3, "metrics": [metric], "keda": keda})
+    models.wait_until_ready(LONGEST)
+    waiting.value = 3
+    wait_for_pods(models.kubectl, 3)
+    assert models.find_condition("ScalingInactive", LONGEST) is None
+    (autoscaler,) = models.kubectl.list("horizontalpodautoscalers")
+    assert autoscaler["metadata"]["name"] == find_autoscaler_name(LONGEST)

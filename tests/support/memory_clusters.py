@@ -48,6 +48,10 @@ class ClusterInMemory:
         changed = {**deepcopy(body), "metadata": {**body["metadata"], "generation": generation}}
         return self.put(kind, {**changed, "status": old.get("status", {})})
 
+    async def delete(self, kind: Kind, body: Manifest) -> None:
+        """Delete an object."""
+        self._store.remove(kind, body)
+
     async def write_status(self, kind: Kind, body: Manifest, status: Manifest) -> Manifest:
         """Take a status."""
         return self.put(kind, {**body, "status": status})

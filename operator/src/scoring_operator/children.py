@@ -2,13 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from scoring_operator.api import Manifest, ScoringModel
 from scoring_operator.cluster import Cluster
 from scoring_operator.differences import Difference, find_differences
-from scoring_operator.errors import Conflict, ModelProblem, NotFound, Rejected, RouteRejected
-from scoring_operator.kinds import CHILDREN, DEPLOYMENT, MANAGER, ROUTE_CHILDREN, SCORING_MODEL, Key, Kind
+from scoring_operator.errors import Conflict, ModelProblem, NotFound, PartRejected, Rejected
+from scoring_operator.kinds import (
+    AUTOSCALERS,
+    CHILDREN,
+    DEPLOYMENT,
+    MANAGER,
+    NAMED_BY_PODS,
+    ROUTE_CHILDREN,
+    SCORING_MODEL,
+    Key,
+    Kind,
+)
 from scoring_operator.packing import owns_replicas
 from scoring_operator.store import Store
 
@@ -33,7 +43,7 @@ class Children:
         """Write each child that differs from what is rendered, and delete those rendered as None; return whether any was written.
 
         What goes, goes first, so that two autoscalers never have the same Deployment; the rest is written at the same time. Kinds that are
-        not named are left alone. Raises ModelProblem when a name is taken, and ClusterError: the first child's, RouteRejected only when there is
+        not named are left alone. Raises ModelProblem when a name is taken, and ClusterError: the first child's, PartRejected only when there is
         no other.
         """
         gone = [await self._remove(kind, model) for kind, wished in rendered.items() if wished is None]
@@ -145,15 +155,26 @@ class Children:
         await self._cluster.apply(DEPLOYMENT, body, manager=HANDOVER)
 
 
+def keep_named(children: Rendered) -> Rendered:
+    """Return the children without the removal of what pods name: those that there are may have to be made anew before the newest are up."""
+    return {kind: child for kind, child in children.items() if child is not None or kind not in NAMED_BY_PODS}
+
+
 def raise_first(results: Mapping[Kind, bool | BaseException]) -> None:
-    """Raise the first error; the refusal of a route, without which a model serves the cluster all the same, comes last."""
+    """Raise the first error; the refusal of what a model serves without, its route and its autoscaler, comes last."""
     errors = {kind: result for kind, result in results.items() if isinstance(result, BaseException)}
-    refused = {kind: error for kind, error in errors.items() if kind in ROUTE_CHILDREN and isinstance(error, Rejected)}
+    spared = (*ROUTE_CHILDREN, *AUTOSCALERS)
+    refused = {kind: error for kind, error in errors.items() if kind in spared and isinstance(error, Rejected)}
     for kind, error in errors.items():
         if kind not in refused:
             raise error
-    for kind, error in refused.items():
-        raise RouteRejected(f"{kind.name}: {error}") from error
+    if refused:
+        raise PartRejected(quote_first(refused, ROUTE_CHILDREN), quote_first(refused, AUTOSCALERS))
+
+
+def quote_first(refused: Mapping[Kind, BaseException], kinds: Collection[Kind]) -> str | None:
+    """Return the words of the first refusal of some kinds, if there is any."""
+    return next((f"{kind.name}: {error}" for kind, error in refused.items() if kind in kinds), None)
 
 
 def describe_taken_name(kind: Kind, live: Manifest, model: ScoringModel) -> ModelProblem:

@@ -5,7 +5,6 @@ Objects are plain dictionaries, and paths those of the few kinds in `kinds`, so 
 
 import datetime
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +12,8 @@ import aiohttp
 
 from scoring_operator.api import Manifest
 from scoring_operator.clock import ClusterClock
-from scoring_operator.connection import Access, Connection
-from scoring_operator.errors import ClusterError, Conflict, Expired, NotFound
+from scoring_operator.connection import Access, Connection, find_error
+from scoring_operator.errors import Conflict, NotFound
 from scoring_operator.kinds import EVENT, MANAGER, Kind, Scope, find_path
 
 METADATA_ONLY = "application/json;as={kind};g=meta.k8s.io;v=v1"
@@ -89,6 +88,13 @@ class Cluster:
                 return
             query["continue"] = metadata["continue"]
 
+    async def find_version(self, kind: Kind, namespace: str | None) -> int:
+        """Return the resource version that a list of a kind would have now."""
+        query: dict[str, Any] = {"limit": "1", **self._select(kind)}
+        headers = find_headers(kind, "PartialObjectMetadataList")
+        found = await self._request("GET", find_path(kind, namespace), headers=headers, **query)
+        return int(found["metadata"]["resourceVersion"])
+
     async def watch(
         self, kind: Kind, namespace: str | None, resource_version: str
     ) -> AsyncIterator[tuple[str, Manifest]]:
@@ -101,8 +107,8 @@ class Cluster:
         async for event in self._connection.watch(find_path(kind, namespace), headers, **query):
             if event["type"] == "ERROR":
                 status = event["object"]
-                error = Expired if status.get("code") == HTTPStatus.GONE else ClusterError
-                raise error(f"watch {kind.plural}: {status.get('message')}")
+                message = str(status.get("message"))
+                raise find_error(status.get("code", 0), message)(f"watch {kind.plural}: {message}")
             yield event["type"], event["object"]
 
     def _select(self, kind: Kind) -> dict[str, str]:

@@ -5,6 +5,7 @@ On aiohttp itself rather than the official client, which takes 17 MiB and half a
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ ERRORS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.GONE: Expired,
     HTTPStatus.UNPROCESSABLE_ENTITY: Rejected,
 }
+
+DENIED_BY_WEBHOOK = re.compile('admission webhook ".*" denied the request')
 
 
 @dataclass(frozen=True)
@@ -179,4 +182,13 @@ def translate(method: str, path: str, status: int, answer: bytes) -> ClusterErro
         message = json.loads(answer)["message"]
     except (ValueError, KeyError, TypeError):
         message = "no explanation"
-    return ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {shorten(str(message), MESSAGE_CHARACTERS)}")
+    said = shorten(str(message), MESSAGE_CHARACTERS)
+    return find_error(status, said)(f"{method} {path}: {status}: {said}")
+
+
+def find_error(status: int, message: str) -> type[ClusterError]:
+    """Return the kind of error that an API server's status and words stand for."""
+    if DENIED_BY_WEBHOOK.match(message):
+        # With whatever status it likes: KEDA's with 404, where it does not know the Deployment yet.
+        return Rejected
+    return ERRORS.get(status, ClusterError)

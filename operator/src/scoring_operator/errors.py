@@ -6,7 +6,7 @@ ScoringOperatorError
     ├── NotFound           404, or 405: the kind is on its way out
     ├── Conflict           409
     ├── Expired            410: the version that was asked for is too old
-    ├── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy
+    ├── Rejected           400, 403 or 422: what was sent is invalid, or forbidden by a quota or policy; or a webhook has denied it
     └── NotLeading         not sent, since another process may lead
 """
 
@@ -54,8 +54,16 @@ class Rejected(ClusterError):
     """The API server does not accept the object."""
 
 
-class RouteRejected(Rejected):
-    """The API server, or who has a say in it, does not accept a model's route; all its other children have been applied."""
+class PartRejected(Rejected):
+    """The API server, or who has a say in it, does not accept what a model serves without; all its other children have been applied.
+
+    route, autoscaler: which kind of either was refused, and the words of the refusal; None for what was accepted.
+    """
+
+    def __init__(self, route: str | None, autoscaler: str | None) -> None:
+        super().__init__("; ".join(refusal for refusal in (route, autoscaler) if refusal))
+        self.route = route
+        self.autoscaler = autoscaler
 
 
 class NotLeading(ClusterError):

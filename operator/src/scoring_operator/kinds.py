@@ -96,6 +96,12 @@ CHILDREN = (
 )
 """What the operator applies for a ScoringModel."""
 
+AUTOSCALERS = (AUTOSCALER, SCALED_OBJECT)
+"""Kinds that choose the number of replicas; a model has one of them at most."""
+
+NAMED_BY_PODS = (SERVICE_ACCOUNT, CLAIM_TEMPLATE)
+"""Kinds without which no pod that names them can be made."""
+
 ROUTES = (INGRESS, HTTP_ROUTE)
 ROUTE_CHILDREN = (*ROUTES, REDIRECT)
 """Kinds that claim a host and path; those of others are looked at too."""
@@ -136,8 +142,16 @@ def find_model_key(kind: Kind, body: Manifest) -> Key | None:
     metadata = body["metadata"]
     if kind is SCORING_MODEL:
         return Key(metadata["namespace"], metadata["name"])
-    name = metadata.get("labels", {}).get(MODEL_LABEL)
+    # Who has made it comes first: the label of a child may have been changed or taken away.
+    owners = metadata.get("ownerReferences") or []
+    owner = next((one["name"] for one in owners if one.get("controller") and is_model(one)), None)
+    name = owner or metadata.get("labels", {}).get(MODEL_LABEL)
     return Key(metadata["namespace"], name) if name and kind.namespaced else None
+
+
+def is_model(reference: Manifest) -> bool:
+    """Tell whether a reference to an object names a ScoringModel."""
+    return bool(reference["kind"] == SCORING_MODEL.name and reference["apiVersion"].partition("/")[0] == GROUP)
 
 
 @dataclass(frozen=True)

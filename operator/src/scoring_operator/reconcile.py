@@ -11,11 +11,20 @@ from dataclasses import replace
 
 from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.causes import SETTLE_SECONDS
-from scoring_operator.children import NAME_TAKEN, Children, Rendered
+from scoring_operator.children import NAME_TAKEN, Children, Rendered, keep_named
 from scoring_operator.cluster import Cluster
 from scoring_operator.diagnosis import read_hash
-from scoring_operator.errors import ClusterError, Conflict, ModelProblem, NotFound, Rejected, RouteRejected
+from scoring_operator.errors import (
+    ClusterError,
+    Conflict,
+    ModelProblem,
+    NotFound,
+    PartRejected,
+    Rejected,
+    ScoringOperatorError,
+)
 from scoring_operator.exposure import judge_exposure
+from scoring_operator.failures import describe_failure, describe_fault, describe_missing_kind
 from scoring_operator.hardware import choose_hardware
 from scoring_operator.kinds import (
     AUTOSCALER,
@@ -28,21 +37,15 @@ from scoring_operator.kinds import (
     SCORING_MODEL,
     SERVICE,
     Key,
-    Kind,
 )
 from scoring_operator.render import render_children
+from scoring_operator.render.scaled_object import find_autoscaler_name
 from scoring_operator.rollouts import Rollouts
 from scoring_operator.routing import HOST_TAKEN, RouteVerdict, describe_refused_route, keep_verdict
-from scoring_operator.scaling import Autoscalers, ScalingVerdict, judge_scaling
+from scoring_operator.scaling import Autoscalers, ScalingVerdict, describe_refused_autoscaler, judge_scaling
 from scoring_operator.settings import Settings
 from scoring_operator.status import Observation, build_status, count_replicas, find_turned, is_progressing, is_warning
 from scoring_operator.store import Store
-
-REJECTED = "Rejected"
-APPLY_FAILED = "ApplyFailed"
-KIND_MISSING = "KindMissing"
-KEDA_AUTOSCALER_PREFIX = "keda-hpa-"
-"""How KEDA names the HorizontalPodAutoscaler that it makes of a ScaledObject."""
 
 NAME_TAKEN_SECONDS = 10.0
 COUNT_SECONDS = 1.0
@@ -82,6 +85,19 @@ class Reconciler:
         if body is None or "deletionTimestamp" in body["metadata"]:
             self._forget(key)
             return None
+        try:
+            return await self._bring_about(key, body)
+        except ScoringOperatorError:
+            raise
+        except Exception as error:
+            # A fault of the operator's own. What was observed may be its cause, so that not even this may be told.
+            with contextlib.suppress(Exception):
+                observation = self._observe(key, body, None, describe_fault(error))
+                await self._report(replace(observation, route=keep_verdict(body)))
+            raise
+
+    async def _bring_about(self, key: Key, body: Manifest) -> float | None:
+        """Bring a model that is to be there to what it asks for."""
         hardware: HardwareClass | None = None
         route = keep_verdict(body)
         try:
@@ -100,9 +116,10 @@ class Reconciler:
             await self._report(replace(self._observe(key, body, hardware, problem), route=route))
             # What has our name without our label is not watched.
             return NAME_TAKEN_SECONDS if problem.reason == NAME_TAKEN else None
-        except RouteRejected as error:
+        except PartRejected as error:
+            route = describe_refused_route(error.route) if error.route else route
             with contextlib.suppress(ClusterError):
-                await self._report_applied(body, model, hardware, describe_refused_route(str(error)))
+                await self._report_applied(body, model, hardware, route, error.autoscaler)
             raise
         except ClusterError as error:
             observation = self._observe(key, body, hardware, describe_failure(error))
@@ -132,9 +149,11 @@ class Reconciler:
             and not self.rollouts.begin(key, hardware.name, self._count_models(hardware.name))
         ):
             logger.debug("%s waits for its turn to follow HardwareClass %s", key, hardware.name)
-            return {kind: child for kind, child in children.items() if kind not in {DEPLOYMENT, CLAIM_TEMPLATE}}
-        self._settle(key, is_rolled_out=is_rolled_out and has_pods_of(live or {}, children[DEPLOYMENT] or {}))
-        return children
+            kept = {kind: child for kind, child in children.items() if kind not in {DEPLOYMENT, CLAIM_TEMPLATE}}
+            return keep_named(kept)
+        is_newest = is_rolled_out and has_pods_of(live or {}, children[DEPLOYMENT] or {})
+        self._settle(key, is_rolled_out=is_newest)
+        return children if live is None or is_newest else keep_named(children)
 
     async def _exists(self, body: Manifest) -> bool:
         """Ask the API server whether a model is still there and to stay."""
@@ -178,11 +197,12 @@ class Reconciler:
         autoscaling = model.spec.autoscaling
         if autoscaling is None:
             return ScalingVerdict()
-        name = f"{KEDA_AUTOSCALER_PREFIX}{key.name}" if autoscaling.needs_keda else key.name
+        name = find_autoscaler_name(key.name) if autoscaling.needs_keda else key.name
         autoscalers = Autoscalers(
             is_keda_missing=autoscaling.needs_keda and not self._store.is_served(SCALED_OBJECT),
             scaled_object=self._store.get(SCALED_OBJECT, key.namespace, key.name),
             autoscaler=self._store.get(AUTOSCALER, key.namespace, name),
+            deployment=self._store.get(DEPLOYMENT, key.namespace, key.name),
         )
         return judge_scaling(autoscalers, self._cluster.now())
 
@@ -216,11 +236,17 @@ class Reconciler:
             await self._post_event(body, status["conditions"][0])
 
     async def _report_applied(
-        self, body: Manifest, model: ScoringModel, hardware: HardwareClass | None, route: RouteVerdict | None
+        self,
+        body: Manifest,
+        model: ScoringModel,
+        hardware: HardwareClass | None,
+        route: RouteVerdict | None,
+        refused_autoscaler: str | None = None,
     ) -> float | None:
         """Write what there is of a model whose pods and Service are as they should be; return the seconds after which to look again."""
         key = Key(model.namespace, model.name)
-        scaling = self._judge_scaling(key, model)
+        refused = describe_refused_autoscaler(refused_autoscaler) if refused_autoscaler else None
+        scaling = refused or self._judge_scaling(key, model)
         observation = self._observe(key, body, hardware)
         await self._report(replace(observation, scaling_problem=scaling.problem, route=route))
         return scaling.again_seconds
@@ -246,24 +272,6 @@ def is_up_to_date(store: Store, key: Key) -> bool:
     body = store.get(SCORING_MODEL, key.namespace, key.name) or {}
     is_seen = bool(body) and body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
     return is_seen and store.has(DEPLOYMENT, key.namespace, key.name)
-
-
-def describe_failure(error: ClusterError) -> ModelProblem:
-    """Return the problem of a model whose children the API server does not accept now."""
-    if isinstance(error, Rejected):
-        return ModelProblem(REJECTED, f"The API server refuses what this model needs: {error}", stalled=False)
-    return ModelProblem(
-        APPLY_FAILED, f"The API server did not take what this model needs; it is tried again: {error}", stalled=False
-    )
-
-
-def describe_missing_kind(kind: Kind, hardware: HardwareClass) -> ModelProblem:
-    """Return the problem of a model whose class needs a kind that the cluster does not serve."""
-    message = (
-        f"HardwareClass {hardware.name} asks for devices by resourceClaim, and this cluster serves no {kind.name} ({kind.api_version}): "
-        "use accelerator in the class, or a Kubernetes with Dynamic Resource Allocation."
-    )
-    return ModelProblem(KIND_MISSING, message)
 
 
 def is_pushed(body: Manifest, live: Manifest, wished: Manifest) -> bool:

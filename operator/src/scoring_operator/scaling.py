@@ -10,12 +10,16 @@ from scoring_operator.errors import ModelProblem
 KEDA_NOT_INSTALLED = "KedaNotInstalled"
 SCALED_OBJECT_NOT_READY = "ScaledObjectNotReady"
 METRICS_UNAVAILABLE = "MetricsUnavailable"
+AUTOSCALER_REFUSED = "AutoscalerRefused"
 
 GRACE_SECONDS = 60.0
 """How long metrics may be missing before it is told: those of new pods come late."""
 
 SWITCHED_OFF = "ScalingDisabled"
 """Kubernetes' reason while the Deployment has no replicas: nothing is wrong."""
+
+OF_PODS = ("FailedGetResourceMetric", "FailedGetContainerResourceMetric", "FailedGetPodsMetric")
+"""Kubernetes' reasons for metrics that no pod has before it is ready."""
 
 REMEDIES = {
     "FailedGetResourceMetric": "Percentages of CPU and memory need a metrics server in the cluster.",
@@ -35,6 +39,9 @@ class Autoscalers:
     scaled_object: Manifest | None = None
     autoscaler: Manifest | None = None
     """The HorizontalPodAutoscaler: the model's own, or the one that KEDA made."""
+
+    deployment: Manifest | None = None
+    """What is scaled."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,11 @@ def judge_scaling(autoscalers: Autoscalers, now: datetime.datetime) -> ScalingVe
         return ScalingVerdict()
     condition, problem = failing
     # Looked at again within the grace, even if the clocks of the control plane's own machines are apart.
-    left = min(GRACE_SECONDS - measure_age_seconds(condition, now), GRACE_SECONDS)
+    age_seconds = measure_age_seconds(condition, now)
+    available = find_condition(autoscalers.deployment or {}, "Available")
+    if available.get("status") == "True" and condition.get("reason") in OF_PODS:
+        age_seconds = min(age_seconds, measure_age_seconds(available, now))
+    left = min(GRACE_SECONDS - age_seconds, GRACE_SECONDS)
     return ScalingVerdict(problem) if left <= 0 else ScalingVerdict(again_seconds=left)
 
 
@@ -68,16 +79,22 @@ def find_failing_condition(autoscalers: Autoscalers) -> tuple[Manifest, ModelPro
     if ready.get("status") == "False":
         message = f"KEDA does not scale the model: {shorten(ready.get('message', ''))}"
         return ready, ModelProblem(SCALED_OBJECT_NOT_READY, message)
+    has_replica = (autoscalers.deployment or {}).get("status", {}).get("readyReplicas", 0) > 0
     for condition_type in ("AbleToScale", "ScalingActive"):
         condition = find_condition(autoscalers.autoscaler or {}, condition_type)
         reason = condition.get("reason", "")
-        if condition.get("status") == "False" and reason != SWITCHED_OFF:
+        if condition.get("status") == "False" and reason != SWITCHED_OFF and (has_replica or reason not in OF_PODS):
             said = shorten(condition.get("message", "")).rstrip(".")
             remedy = REMEDIES.get(reason, "")
             return condition, ModelProblem(
                 METRICS_UNAVAILABLE, f"The autoscaler does not work: {said}. {remedy}".strip()
             )
     return None
+
+
+def describe_refused_autoscaler(refusal: str) -> ScalingVerdict:
+    """Return the verdict on an autoscaler that the API server does not accept, in its words."""
+    return ScalingVerdict(ModelProblem(AUTOSCALER_REFUSED, f"The API server refuses the model's autoscaler: {refusal}"))
 
 
 def measure_age_seconds(condition: Manifest, now: datetime.datetime) -> float:

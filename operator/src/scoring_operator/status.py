@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scoring_operator.api import Manifest, shorten
-from scoring_operator.diagnosis import find_condition, find_problem, is_observed
+from scoring_operator.diagnosis import find_condition, find_problem, is_observed, read_hash
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import MODEL_LABEL
 from scoring_operator.redaction import redactor
@@ -31,6 +31,9 @@ MESSAGE_CHARACTERS = 4096
 
 COMPLETE = "NewReplicaSetAvailable"
 """Reason of a Deployment's Progressing condition once the newest template has fully rolled out."""
+
+PAUSED = "DeploymentPaused"
+"""The same while somebody has paused it: no pods are made of a newer template."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def count_replicas(deployment: Manifest | None) -> Replicas:
         return Replicas(wished=0, existing=0, ready=0, is_rolled_out=False)
     status = deployment.get("status", {})
     existing = status.get("replicas", 0)
-    is_complete = find_condition(deployment, "Progressing").get("reason") == COMPLETE
+    is_complete = find_condition(deployment, "Progressing").get("reason") in {COMPLETE, PAUSED}
     return Replicas(
         wished=deployment["spec"].get("replicas", 1),
         existing=existing,
@@ -135,13 +138,30 @@ def judge(observation: Observation, replicas: Replicas) -> Verdict:
         return blame(observation.problem)
     problem = find_problem(observation.deployment, observation.pods)
     counts = f"{replicas.ready} of {replicas.wished} replicas ready"
-    if not replicas.is_rolled_out:
+    if not replicas.is_rolled_out and not is_only_scaled(observation):
         return (
-            blame(problem)
-            if problem
-            else Verdict("Unknown", ROLLING_OUT, f"{counts}; the newest generation is rolling out.")
+            blame(problem) if problem else Verdict("Unknown", ROLLING_OUT, f"{counts}; {describe_rollout(observation)}")
         )
     return judge_service(observation.service) or judge_replicas(observation, replicas, problem)
+
+
+def is_only_scaled(observation: Observation) -> bool:
+    """Tell whether all that the Deployment's controller has not looked at yet can be its number of replicas: its pods are the newest."""
+    deployment = observation.deployment
+    if deployment is None or is_observed(deployment):
+        return False
+    wished = read_hash(deployment["spec"].get("template", {}))
+    hashes = {read_hash(pod) for pod in observation.pods}
+    return find_condition(deployment, "Progressing").get("reason") == COMPLETE and hashes == {wished} != {None}
+
+
+def describe_rollout(observation: Observation) -> str:
+    """Return what is to be said of a generation that is not out yet."""
+    deployment = observation.deployment or {}
+    if deployment.get("spec", {}).get("paused"):
+        name = deployment["metadata"]["name"]
+        return f"the newest generation waits, since somebody has paused it: kubectl rollout resume deployment/{name}."
+    return "the newest generation is rolling out."
 
 
 def judge_service(service: Manifest | None) -> Verdict | None:

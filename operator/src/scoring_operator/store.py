@@ -85,14 +85,19 @@ class Store:
         found = (self.get(kind, key.namespace, name) for name in self._names[kind].get(key, ()))
         return [body for body in found if body is not None]
 
-    def put(self, kind: Kind, body: Manifest) -> bool:
-        """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news."""
+    def put(self, kind: Kind, body: Manifest, listed_at: int = -1) -> bool:
+        """Keep an object, unless a newer version is known or it was deleted later than this version; tell whether it is news.
+
+        listed_at: the version of the full list that it comes from. What such a list says is so at that version, whatever was known of
+        the ones before: after etcd was put back to a snapshot, objects are older than they were.
+        """
         kind = kind.stored
         objects = self._objects.setdefault(kind, {})
         address = find_address(body)
         known = objects.get(address)
         uid, version = body["metadata"]["uid"], read_version(body)
-        if version <= max(self._deleted.get(uid, -1), known.version if known else -1):
+        newest = max(self._deleted.get(uid, -1), known.version if known else -1)
+        if version <= newest and (newest > listed_at or (known is not None and known.version == version)):
             return False
         self._index(kind, address, known, body)
         self.claims.put(kind, body)
@@ -110,6 +115,10 @@ class Store:
             self._index(kind, address, known, None)
             self.claims.remove(kind, body)
             del self._objects[kind][address]
+
+    def forget_deletions(self) -> None:
+        """Let any version count as news of an object that was deleted."""
+        self._deleted.clear()
 
     def find_unlisted(
         self, kind: Kind, namespace: str | None, addresses: Iterable[Address], resource_version: str

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
 from scoring_operator.api import Manifest
@@ -18,11 +19,10 @@ from scoring_operator.store import Address, Store, find_address
 RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 30.0
 
-Observe = Callable[[Kind, Manifest, bool], None]
-"""Takes an object that has changed, and whether it was deleted."""
+Observe = Callable[[Kind, Manifest, bool, int], None]
+"""Takes an object that has changed, whether it was deleted, and the version of the list that it comes from; -1 for news of a watch."""
 
 logger = logging.getLogger(__name__)
-
 
 Place = tuple[Kind, str | None]
 """A kind and the namespace in which it is watched; None for all."""
@@ -39,6 +39,9 @@ class Watches:
         self._observe = observe
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._listed: dict[Place, float] = {}
+        self._versions: dict[Place, int] = {}
+        self._broken: set[Place] = set()
+        self._listing: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(self, kinds: Iterable[Kind]) -> None:
         """List the kinds that are not watched yet, and follow them in the background; raises ClusterError when one cannot be listed."""
@@ -70,17 +73,31 @@ class Watches:
 
     async def _list(self, kind: Kind, namespace: str | None) -> str:
         """List a kind in one place; return the version of the list."""
-        began = read_seconds()
-        listed: set[Address] = set()
-        version = ""
-        async for bodies, version in self._cluster.list(kind, namespace):  # noqa: B007 (the last one counts)
-            for body in bodies:
-                listed.add(find_address(body))
-                self._observe(kind, body, False)
-        for body in self._store.find_unlisted(kind, namespace, listed, version):
-            self._observe(kind, body, True)
-        self._listed[kind, namespace] = began
-        return version
+        # One at a time, so that each is as new as those before it.
+        async with self._listing[kind, namespace]:
+            began, before = read_seconds(), self._versions.get((kind, namespace), 0)
+            listed: set[Address] = set()
+            version = ""
+            async for bodies, version in self._cluster.list(kind, namespace):
+                if int(version) < before:
+                    logger.warning("%s are as of version %s, after %d: starting over", kind.plural, version, before)
+                    self._start_over(kind, namespace)
+                    before = 0
+                for body in bodies:
+                    listed.add(find_address(body))
+                    self._observe(kind, body, False, int(version))
+            for body in self._store.find_unlisted(kind, namespace, listed, version):
+                self._observe(kind, body, True, int(version))
+            self._listed[kind, namespace] = began
+            self._versions[kind, namespace] = int(version)
+            return version
+
+    def _start_over(self, kind: Kind, namespace: str | None) -> None:
+        """Tell of all objects of a kind as gone: etcd has been put back to an earlier state, and what there is now is not newer than they are."""
+        for body in self._store.select(kind):
+            if namespace in {None, body["metadata"].get("namespace")}:
+                self._observe(kind, body, True, -1)
+        self._store.forget_deletions()
 
     async def _follow(self, kind: Kind, namespace: str | None, version: str) -> None:
         failures = 0
@@ -98,16 +115,28 @@ class Watches:
     async def _follow_once(self, kind: Kind, namespace: str | None, version: str) -> str:
         """Follow a kind from a version on, listing it first where there is none; return from which version to go on, or none."""
         try:
+            if version and await self._is_history(kind, namespace, int(version)):
+                return ""
             version = version or await self._list(kind, namespace)
             async for event, body in self._cluster.watch(kind, namespace, version):
                 version = body["metadata"]["resourceVersion"]
+                self._versions[kind, namespace] = int(version)
                 if event != "BOOKMARK":
-                    self._observe(kind, body, event == "DELETED")
+                    self._observe(kind, body, event == "DELETED", -1)
         except Expired:
             return ""
         except ClusterError as error:
+            self._broken.add((kind, namespace))
             logger.warning("Watching %s failed: %s", kind.plural, error)
         return version
+
+    async def _is_history(self, kind: Kind, namespace: str | None, version: int) -> bool:
+        """Tell whether etcd was put back to before a version while its watch was broken: one from there would be silent until it is reached again."""
+        if (kind, namespace) not in self._broken:
+            return False
+        is_history = await self._cluster.find_version(kind, namespace) < version
+        self._broken.discard((kind, namespace))
+        return is_history
 
 
 def read_seconds() -> float:

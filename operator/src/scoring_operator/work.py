@@ -71,6 +71,7 @@ class Work:
         self._reconciler: Reconciler | None = None
         self._adviser: Adviser | None = None
         self._has_new_kinds = asyncio.Event()
+        self._discovering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -112,8 +113,8 @@ class Work:
             if cluster is not None:
                 await cluster.close()
 
-    def observe(self, kind: Kind, body: Manifest, is_deleted: bool) -> None:
-        """Take note of a change that a watch or a list reports, and have the models that it concerns reconciled."""
+    def observe(self, kind: Kind, body: Manifest, is_deleted: bool, listed_at: int = -1) -> None:
+        """Take note of a change that a watch or a list of this version reports, and have the models that it concerns reconciled."""
         if kind is CRD:
             if body["metadata"]["name"] in CRD_KINDS:
                 self._has_new_kinds.set()
@@ -122,7 +123,7 @@ class Work:
         places = self._store.claims.find_places_of(kind, body)
         if is_deleted:
             self._store.remove(kind, body)
-        elif not self._store.put(kind, body):
+        elif not self._store.put(kind, body, listed_at):
             return  # The echo of our own write, or of a list.
         if self._adviser is not None and kind in ADVISED:
             self._adviser.mark()
@@ -150,11 +151,13 @@ class Work:
         """
         if self._cluster is None or self._watches is None:
             return
-        served = await self._cluster.find_served(OPTIONAL)
-        await self._watches.stop([kind for kind in OPTIONAL if kind not in served])
-        # A kind counts once it is watched, which may fail while the API server prepares it; it is tried again then.
-        await self._watches.start(served)
-        if self._store.serve(served):
+        async with self._discovering:
+            served = await self._cluster.find_served(OPTIONAL)
+            await self._watches.stop([kind for kind in OPTIONAL if kind not in served])
+            # A kind counts once it is watched, which may fail while the API server prepares it; it is tried again then.
+            await self._watches.start(served)
+            is_news = self._store.serve(served)
+        if is_news:
             logger.info("Optional kinds here: %s", ", ".join(sorted(kind.name for kind in served)) or "none")
             self._add_all()
 

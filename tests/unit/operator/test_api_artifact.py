@@ -82,6 +82,8 @@ def test_uri_that_nothing_could_be_fetched_from_is_refused(build_model: BuildMod
         ({"uri": "https://h/f.tar", "endpoint": "https://minio"}, "endpoint is for s3, gs, abfs and hf"),
         ({"uri": "s3://m/f", "endpoint": "http://minio"}, "an endpoint without TLS is for s3 only, and needs a digest"),
         ({"uri": "hf://t/f", "endpoint": "http://h", "digest": DIGEST}, "an endpoint without TLS is for s3 only"),
+        ({"uri": "s3://m/f", "endpoint": "https://minio:99999"}, "endpoint must be an address"),
+        ({"uri": "s3://m/f", "endpoint": "https://[1.2.3.4]:9000"}, "endpoint must be an address"),
         ({"uri": "s3://m/f", "sizeLimit": "0Gi"}, "sizeLimit must be more than 0"),
         ({"uri": "s3://m/f", "sizeLimit": "much"}, "must be a quantity such as 2, 500m or 4Gi"),
         ({"uri": "s3://m/f", "signature": {}}, "spec.model.signature.publicKey: Field required"),

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from scoring_operator.api import Manifest, ScoringModel
+from scoring_operator.api import HardwareClass, Manifest, ScoringModel
 from scoring_operator.errors import ModelProblem
+from scoring_operator.render.scaled_object import find_autoscaler_name, render_scaled_object
+from scoring_operator.settings import Settings
 
 CPU = {"type": "cpu", "target": 70}
 IN_FLIGHT = {"type": "requestsInFlight", "target": 4}
@@ -94,3 +96,27 @@ def test_keda_is_needed_as_soon_as_one_metric_needs_it(
     build_model: Callable[..., ScoringModel], metrics: list[Manifest], needs_keda: bool
 ) -> None:
     assert parse(build_model, *metrics).needs_keda is needs_keda
+
+
+@pytest.mark.parametrize(
+    ("name", "autoscaler"),
+    [
+        ("a" * 54, "keda-hpa-" + "a" * 54),
+        ("a" * 55, "keda-hpa-" + "a" * 45 + "-9f4390f8"),
+        ("a" * 63, "keda-hpa-" + "a" * 45 + "-7d3e74a0"),
+    ],
+)
+def test_kedas_autoscaler_of_a_long_name_gets_a_short_one(
+    build_model: Callable[..., ScoringModel],
+    build_class: Callable[..., HardwareClass],
+    settings: Settings,
+    name: str,
+    autoscaler: str,
+) -> None:
+    """KEDA refuses names of more than 63 characters, and puts nine before the model's."""
+    model = build_model(name, autoscaling={"minReplicas": 1, "maxReplicas": 3, "metrics": [IN_FLIGHT]})
+    rendered = render_scaled_object(model, build_class(), settings)
+    assert rendered is not None
+    assert find_autoscaler_name(name) == autoscaler
+    given = rendered["spec"].get("advanced", {}).get("horizontalPodAutoscalerConfig", {}).get("name")
+    assert given == (None if len(name) <= 54 else autoscaler)

@@ -161,6 +161,13 @@ def test_each_status_has_its_error_with_the_servers_words(status: int, error: ty
     assert str(found) == f"GET /x: {status}: because"
 
 
+@pytest.mark.parametrize("status", [400, 404, 409, 500])
+def test_denial_of_a_webhook_is_a_refusal_whatever_its_status(status: int) -> None:
+    """KEDA's denies with 404 what scales a Deployment that it does not know yet."""
+    message = 'admission webhook \\"vscaledobject.kb.io\\" denied the request: deployments.apps \\"faq\\" not found'
+    assert type(translate("PATCH", "/x", status, f'{{"message": "{message}"}}'.encode())) is Rejected
+
+
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"\xff"])
 def test_refusal_without_words_is_told_too(answer: bytes) -> None:
     assert str(translate("GET", "/x", 500, answer)) == "GET /x: 500: no explanation"

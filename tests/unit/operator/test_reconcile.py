@@ -98,3 +98,25 @@ def test_model_that_an_older_schema_let_sleep_for_good_is_told_the_remedy_and_ke
     assert ready["message"].startswith("ScoringModel faq: spec.autoscaling: ")
     assert ready["message"].endswith("or set minReplicas to 1.")
     assert cluster.events == ["Warning InvalidSpec"]
+
+
+def test_fault_of_the_operators_own_is_told_in_the_status(
+    build_body: Callable[..., Manifest], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a model would keep the status of the generation before, or none, with a traceback in a log that its owner cannot read."""
+
+    def fail(*_arguments: object) -> None:
+        raise ValueError("out of range: hunter2")
+
+    monkeypatch.setattr("scoring_operator.reconcile.choose_hardware", fail)
+    cluster = ClusterWithoutChildren(NotFound("never"))
+    with pytest.raises(ValueError, match="out of range"):
+        reconcile_with(cluster, build_body(), settings)
+    (status,) = cluster.statuses
+    assert status["observedGeneration"] == 3
+    ready = status["conditions"][0]
+    assert (ready["status"], ready["reason"]) == ("False", "OperatorFailed")
+    assert (
+        ready["message"]
+        == "The operator fails on this model (ValueError), and tries again, each time later: its log says why."
+    )

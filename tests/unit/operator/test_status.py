@@ -46,6 +46,37 @@ def model(build_body: Build) -> Manifest:
     return build_body()
 
 
+def add_template(body: Manifest, rendered_hash: str) -> Manifest:
+    """Return a Deployment whose template has this hash, or a pod that was made of such a template."""
+    template = {"metadata": {"annotations": {"scoring.dev/rendered-hash": rendered_hash}}}
+    if "replicas" in body["spec"]:
+        return {**body, "spec": {**body["spec"], "template": template}}
+    return {**body, "metadata": {**body["metadata"], **template["metadata"]}}
+
+
+def test_another_number_of_replicas_is_no_rollout(model: Manifest, build_deployment: Build, build_pod: Build) -> None:
+    """The Deployment's controller may take its time to look at what an autoscaler has written."""
+    scaled = build_deployment(1, observedGeneration=3)
+    scaled["spec"]["replicas"] = 3
+    pods = [add_template(build_pod(), "new")]
+    still = read_ready(Observation(model, add_template(scaled, "new"), SERVICE, pods))
+    assert still == ("True", "Serving", "1 of 3 replicas ready.")
+    changed = read_ready(Observation(model, add_template(scaled, "newer"), SERVICE, pods))
+    assert changed[:2] == ("Unknown", "RollingOut")
+
+
+def test_rollout_that_somebody_has_paused_says_so(model: Manifest, build_deployment: Build) -> None:
+    paused = build_deployment(2, reason="DeploymentPaused")
+    paused["spec"]["paused"] = True
+    assert read_ready(Observation(model, paused, SERVICE))[:2] == ("True", "Serving")
+    paused["status"]["updatedReplicas"] = 0
+    assert read_ready(Observation(model, paused, SERVICE)) == (
+        "Unknown",
+        "RollingOut",
+        "2 of 2 replicas ready; the newest generation waits, since somebody has paused it: kubectl rollout resume deployment/faq.",
+    )
+
+
 def test_serving_model_has_the_whole_status(model: Manifest, build_deployment: Build) -> None:
     status = build_status(Observation(model, build_deployment(2), SERVICE, hardware_class="cpu"), NOW)
     assert status == {

@@ -58,6 +58,17 @@ def test_older_version_never_replaces_a_newer_one(store: Store, version: int, ke
     assert read_version(store) == kept
 
 
+def test_list_that_is_newer_than_what_is_known_is_right_about_older_objects(store: Store) -> None:
+    """After etcd was put back, with its versions raised, what was changed since the snapshot is as it was before."""
+    assert not store.put(DEPLOYMENT, build(8), listed_at=9), "a list that began before our write"
+    assert not store.put(DEPLOYMENT, build(10), listed_at=500), "no news"
+    assert store.put(DEPLOYMENT, build(8), listed_at=500)
+    assert read_version(store) == 8
+    store.remove(DEPLOYMENT, build(20))
+    assert not store.put(DEPLOYMENT, build(8), listed_at=19), "a list that began before it was deleted"
+    assert store.put(DEPLOYMENT, build(8), listed_at=500), "deleted after the snapshot"
+
+
 def test_objects_are_apart_by_kind_namespace_and_name(store: Store) -> None:
     store.put(SERVICE, build(1))
     store.put(DEPLOYMENT, build(2, namespace="other", uid="2"))

@@ -9,8 +9,8 @@ import pytest
 
 from memory_clusters import ClusterInMemory, roll_out
 from scoring_operator.api import Manifest
-from scoring_operator.errors import ClusterError
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, SCORING_MODEL, Key, Kind
+from scoring_operator.errors import ClusterError, Rejected
+from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, SCORING_MODEL, SERVICE_ACCOUNT, Key, Kind
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
 from scoring_operator.store import Store
@@ -56,6 +56,14 @@ class Team:
                 if asyncio.run(self.reconciler.reconcile(Key("team", name))) is None:
                     return
 
+    def restart(self, settings: Settings) -> None:
+        """Start the operator anew with other settings, and reconcile all models."""
+        given: Any = self.cluster
+        self.reconciler = Reconciler(given, self.store, settings, self.woken.append)
+        self.reconciler.join_rollouts()
+        for name in NAMES:
+            self.reconcile(name)
+
     def roll_out(self, name: str) -> None:
         """Have a model's pods come up."""
         self.cluster.put(DEPLOYMENT, roll_out(self.get(DEPLOYMENT, name)))
@@ -66,6 +74,10 @@ class Team:
         self.put_class("cpu", memory="2Gi")
         for name in NAMES:
             self.reconcile(name)
+
+    def has(self, kind: Kind, name: str) -> bool:
+        """Tell whether there is an object."""
+        return self.store.has(kind, "team", name)
 
     def get(self, kind: Kind, name: str) -> Manifest:
         """Return an object, which is there."""
@@ -82,6 +94,30 @@ class Team:
 @pytest.fixture
 def team(settings: Settings, build_body: Callable[..., Manifest]) -> Team:
     return Team(settings, build_body)
+
+
+def test_service_account_stays_until_no_pod_names_it_any_more(
+    settings: Settings, build_body: Callable[..., Manifest]
+) -> None:
+    """Pods that name one that is gone cannot be made: not those of a model that waits, nor those of one that rolls out."""
+    team = Team(settings.model_copy(update={"service_accounts": "always"}), build_body)
+    team.restart(settings)
+    assert team.reconciler.rollouts.count("cpu") == (1, 2)
+    assert [team.has(SERVICE_ACCOUNT, name) for name in NAMES] == [True, True, True]
+    team.roll_out("a")
+    assert [team.has(SERVICE_ACCOUNT, name) for name in NAMES] == [False, True, True]
+
+
+def test_service_account_stays_while_the_deployment_without_it_is_refused(team: Team) -> None:
+    team.edit("a", runtime={"serviceAccount": {"annotations": {"a": "b"}}})
+    team.roll_out("a")
+    team.cluster.refusals[DEPLOYMENT] = Rejected("403: exceeded quota")
+    team.edit("a", runtime={})
+    assert team.has(SERVICE_ACCOUNT, "a")
+    team.cluster.refusals.clear()
+    team.reconcile("a")
+    team.roll_out("a")
+    assert not team.has(SERVICE_ACCOUNT, "a")
 
 
 def test_model_that_waits_for_its_turn_follows_a_change_of_its_own_at_once(team: Team) -> None:

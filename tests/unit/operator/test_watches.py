@@ -29,6 +29,7 @@ class PlayedCluster:
     def __init__(self, lists: list[tuple[list[list[Manifest]], str]], steps: list[Step]) -> None:
         self._lists = lists
         self._steps = steps
+        self.version = 10_000
         self.asked: list[str] = []
 
     async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
@@ -37,6 +38,10 @@ class PlayedCluster:
         pages, version = self._lists.pop(0)
         for page in pages:
             yield page, version
+
+    async def find_version(self, kind: Kind, namespace: str | None) -> int:
+        del kind, namespace
+        return self.version
 
     async def watch(self, kind: Kind, namespace: str | None, resource_version: str) -> AsyncIterator[Event]:
         del kind, namespace
@@ -54,12 +59,12 @@ class Heard:
         self.store = Store()
         self.changes: list[tuple[str, bool]] = []
 
-    def observe(self, kind: Kind, body: Manifest, is_deleted: bool) -> None:
+    def observe(self, kind: Kind, body: Manifest, is_deleted: bool, listed_at: int) -> None:
         self.changes.append((body["metadata"]["resourceVersion"], is_deleted))
         if is_deleted:
             self.store.remove(kind, body)
         else:
-            self.store.put(kind, body)
+            self.store.put(kind, body, listed_at)
 
 
 async def follow(cluster: PlayedCluster, heard: Heard, has_come: Callable[[], bool]) -> None:
@@ -152,3 +157,19 @@ def test_watches_of_some_kinds_end_and_can_be_started_again() -> None:
         await watching.stop()
 
     asyncio.run(main())
+
+
+def test_list_that_is_older_than_the_one_before_starts_over() -> None:
+    """Etcd has been put back to a snapshot: what is newer than that has never been, and versions count from anew."""
+    heard = Heard()
+    lists = [([[build("a", 3)]], "9"), ([[build("a", 300)]], "400")]
+    steps: list[Step] = [
+        [("MODIFIED", build("a", 800)), ("ADDED", build("b", 900, "2")), ClusterError("connection refused")],
+        [("MODIFIED", build("a", 401))],
+    ]
+    cluster = PlayedCluster(lists, steps)
+    cluster.version = 400
+    asyncio.run(follow(cluster, heard, lambda: len(cluster.asked) == 5))
+    assert cluster.asked == ["list", "9", "list", "400", "401"]
+    assert heard.store.get(DEPLOYMENT, "team", "b") is None
+    assert (heard.store.get(DEPLOYMENT, "team", "a") or {})["metadata"]["resourceVersion"] == "401"

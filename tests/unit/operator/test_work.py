@@ -41,7 +41,7 @@ class EmptyCluster(LeaseConnection):
 
     def __init__(self, server: LeaseServer) -> None:
         super().__init__(server)
-        self.lists = 0
+        self.lists = self.watches = 0
         self.failure: Exception | None = None
         self.served: frozenset[Kind] = frozenset()
 
@@ -49,12 +49,14 @@ class EmptyCluster(LeaseConnection):
         del namespace
         if self.failure is not None:
             raise self.failure
+        await asyncio.sleep(0)
         if kind is SCORING_MODEL:
             self.lists += 1
         yield [], "1"
 
     async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[tuple[str, Manifest]]:
         del kind, namespace, version
+        self.watches += 1
         yield await asyncio.Future()
 
     async def find_served(self, kinds: Iterable[Kind]) -> frozenset[Kind]:
@@ -256,6 +258,22 @@ def test_optional_kind_counts_once_it_can_be_watched(monkeypatch: pytest.MonkeyP
     run_in_virtual_time(main())
 
 
+def test_optional_kind_is_watched_once_however_many_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resync and a new CRD may have it looked for at the same time."""
+
+    async def main() -> None:
+        settings = SETTINGS.model_copy(update={"leader_election": False})
+        async with start_work(monkeypatch, LeaseServer(), settings) as (process, cluster):
+            await asyncio.sleep(1.0)
+            cluster.served = frozenset({SCALED_OBJECT})
+            watched = cluster.watches
+            await asyncio.gather(process.discover(), process.discover())
+            await asyncio.sleep(1.0)
+            assert cluster.watches == watched + 1
+
+    run_in_virtual_time(main())
+
+
 def test_what_a_reconcile_has_written_counts_in_the_advice_about_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
     """The class that a model uses is known once its status is written, and the pods may be there before."""
     class_status = {"hardwareClass": "cpu"}
@@ -377,6 +395,16 @@ def test_route_that_loses_our_label_wakes_its_model(monkeypatch: pytest.MonkeyPa
     ours = {**build_claim("first", 2, labels=labels), "spec": {}}
     bare = {**build_claim("first", 3), "spec": {}}
     changes = [(SCORING_MODEL, build_claim("first", 1), False), (INGRESS, ours, False), (INGRESS, bare, False)]
+    assert watch_causes(monkeypatch, reconciled, changes) == {Key("team", "first")}
+
+
+def test_child_that_loses_our_label_wakes_the_model_that_owns_it(
+    monkeypatch: pytest.MonkeyPatch, reconciled: list[Key]
+) -> None:
+    owner = {"apiVersion": "scoring.dev/v1beta1", "kind": "ScoringModel", "name": "first", "controller": True}
+    bare = build_claim("first", 3, labels={"scoring.dev/model": "other"})
+    bare["metadata"]["ownerReferences"] = [owner]
+    changes = [(SCORING_MODEL, build_claim("first", 1), False), (DEPLOYMENT, {**bare, "spec": {}}, False)]
     assert watch_causes(monkeypatch, reconciled, changes) == {Key("team", "first")}
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from scoring_operator.api.artifact_trust import Credentials, Signature
 from scoring_operator.api.base import ApiModel, Quantity, TextRule, cel, is_positive, require_positive, validated
 from scoring_operator.api.model_uri import (
+    ENDPOINT_INVALID,
     ENDPOINT_PATTERN,
     ENDPOINT_RULE,
     HOST_INVALID,
@@ -157,7 +158,11 @@ class ModelSource(ApiModel):
     @classmethod
     def check_endpoint(cls, endpoint: str | None) -> str | None:
         """Return the endpoint if it is an address, or none at all."""
-        return None if endpoint is None else ENDPOINT_RULE.check(endpoint)
+        if endpoint is None:
+            return None
+        if not has_valid_address(ENDPOINT_RULE.check(endpoint)):
+            raise ValueError(ENDPOINT_INVALID)
+        return endpoint
 
     @field_validator("size_limit")
     @classmethod

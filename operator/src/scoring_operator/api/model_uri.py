@@ -34,9 +34,8 @@ URI_RULES = (
     TextRule("(^|/)[.][.](/|$)", "uri must not hold .. as a path segment", is_forbidden=True),
     TextRule(f"^(file:|pvc:|s3:|gs:|abfss?:|hf:|(https|oci)://{_HOST})", HOST_INVALID),
 )
-ENDPOINT_RULE = TextRule(
-    f"^https?://{_HOST[:-1]}(/[^?#]*)?$", "endpoint must be an address such as https://minio.example.com:9000"
-)
+ENDPOINT_INVALID = "endpoint must be an address such as https://minio.example.com:9000"
+ENDPOINT_RULE = TextRule(f"^https?://{_HOST[:-1]}(/[^?#]*)?$", ENDPOINT_INVALID)
 
 
 def has_valid_address(uri: str) -> bool:

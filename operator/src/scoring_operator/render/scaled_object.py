@@ -1,5 +1,7 @@
 """The KEDA ScaledObject of a model with a metric that only KEDA can read. KEDA makes a HorizontalPodAutoscaler of its own from it."""
 
+import hashlib
+
 from scoring_operator.api import Autoscaling, HardwareClass, Manifest, Metric, ScoringModel
 from scoring_operator.api.metric import RESOURCE_TYPES
 from scoring_operator.errors import ModelProblem
@@ -23,6 +25,12 @@ QUERIES = {
 }
 """PromQL for what the runtime itself tells (docs/runtime-contract.md)."""
 
+KEDA_PREFIX = "keda-hpa-"
+"""What KEDA puts before a ScaledObject's name to name the HorizontalPodAutoscaler that it makes of it, unless it is given a name."""
+
+MAX_NAME_CHARACTERS = 63
+"""Of that name, which is the value of a label too."""
+
 VALUE_TYPES = ("queueWaitMilliseconds",)
 """Measures that more replicas make smaller by themselves, so that they are not divided by the replicas."""
 
@@ -43,10 +51,25 @@ def render_scaled_object(model: ScoringModel, hardware: HardwareClass, settings:
         "triggers": [render_trigger(metric, model, settings) for metric in autoscaling.metrics],
         **render_looks(autoscaling),
     }
-    behavior = render_behavior(autoscaling)
-    if behavior:
-        spec["advanced"] = {"horizontalPodAutoscalerConfig": behavior}
+    autoscaler = {**render_behavior(autoscaling), **render_autoscaler_name(model)}
+    if autoscaler:
+        spec["advanced"] = {"horizontalPodAutoscalerConfig": autoscaler}
     return render_object(SCALED_OBJECT, model, spec)
+
+
+def render_autoscaler_name(model: ScoringModel) -> Manifest:
+    """Return the name of KEDA's autoscaler, where the one that KEDA would choose is too long; one that it has is never changed."""
+    name = find_autoscaler_name(model.name)
+    return {} if name == KEDA_PREFIX + model.name else {"name": name}
+
+
+def find_autoscaler_name(model_name: str) -> str:
+    """Return how the HorizontalPodAutoscaler of a model's ScaledObject is named."""
+    name = KEDA_PREFIX + model_name
+    if len(name) <= MAX_NAME_CHARACTERS:
+        return name
+    digest = hashlib.sha256(model_name.encode()).hexdigest()[:8]
+    return f"{name[: MAX_NAME_CHARACTERS - len(digest) - 1]}-{digest}"
 
 
 def render_looks(autoscaling: Autoscaling) -> Manifest:

@@ -1,4 +1,4 @@
-"""A model whose route the API server refuses: it serves the cluster, and says what is wrong with the route."""
+"""A model whose route or autoscaler the API server refuses: it serves all the same, and says what is wrong."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,16 @@ import pytest
 
 from memory_clusters import ClusterInMemory, roll_out
 from scoring_operator.api import Manifest
-from scoring_operator.errors import Rejected, RouteRejected
-from scoring_operator.kinds import DEPLOYMENT, HARDWARE_CLASS, INGRESS, SCORING_MODEL, SERVICE, Key
+from scoring_operator.errors import PartRejected, Rejected
+from scoring_operator.kinds import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    HARDWARE_CLASS,
+    INGRESS,
+    SCORING_MODEL,
+    SERVICE,
+    Key,
+)
 from scoring_operator.reconcile import Reconciler
 from scoring_operator.settings import Settings
 from scoring_operator.store import Store
@@ -27,7 +35,9 @@ def store(build_body: Callable[..., Manifest]) -> Store:
     store = Store()
     cluster = ClusterInMemory(store)
     cluster.put(HARDWARE_CLASS, CPU)
-    cluster.put(SCORING_MODEL, build_body(endpoint={"host": "faq.example.com", "tls": {"secretName": "faq"}}))
+    endpoint = {"host": "faq.example.com", "tls": {"secretName": "faq"}}
+    autoscaling = {"minReplicas": 1, "maxReplicas": 3}
+    cluster.put(SCORING_MODEL, build_body(endpoint=endpoint, autoscaling=autoscaling))
     return store
 
 
@@ -52,10 +62,10 @@ def test_model_is_ready_without_its_route_and_the_route_is_tried_again(
     store: Store, cluster: ClusterInMemory, reconcile: Callable[[], float | None]
 ) -> None:
     cluster.refusals[INGRESS] = WEBHOOK
-    with pytest.raises(RouteRejected):
+    with pytest.raises(PartRejected):
         reconcile()
     cluster.put(DEPLOYMENT, roll_out(store.get(DEPLOYMENT, FAQ.namespace, FAQ.name) or {}))
-    with pytest.raises(RouteRejected):
+    with pytest.raises(PartRejected):
         reconcile()
     assert read_conditions(store) == {"Ready": ("True", "Serving"), "RouteReady": ("False", "RouteRefused")}
     message = (store.get(SCORING_MODEL, FAQ.namespace, FAQ.name) or {})["status"]["conditions"][1]["message"]
@@ -65,11 +75,41 @@ def test_model_is_ready_without_its_route_and_the_route_is_tried_again(
     assert store.has(INGRESS, FAQ.namespace, FAQ.name)
 
 
+def test_model_is_ready_without_its_autoscaler_and_the_autoscaler_is_tried_again(
+    store: Store, cluster: ClusterInMemory, reconcile: Callable[[], float | None]
+) -> None:
+    cluster.refusals[AUTOSCALER] = Rejected("403: forbidden: exceeded quota")
+    with pytest.raises(PartRejected):
+        reconcile()
+    cluster.put(DEPLOYMENT, roll_out(store.get(DEPLOYMENT, FAQ.namespace, FAQ.name) or {}))
+    with pytest.raises(PartRejected):
+        reconcile()
+    conditions = read_conditions(store)
+    assert conditions["Ready"] == ("True", "Serving")
+    assert conditions["ScalingInactive"] == ("True", "AutoscalerRefused")
+    cluster.refusals.clear()
+    reconcile()
+    reconcile()
+    assert store.has(AUTOSCALER, FAQ.namespace, FAQ.name)
+    assert "ScalingInactive" not in read_conditions(store)
+
+
+def test_both_are_told_when_both_are_refused(
+    store: Store, cluster: ClusterInMemory, reconcile: Callable[[], float | None]
+) -> None:
+    cluster.refusals = {INGRESS: WEBHOOK, AUTOSCALER: Rejected("403: no")}
+    with pytest.raises(PartRejected, match=r"Ingress: .*; HorizontalPodAutoscaler: 403: no"):
+        reconcile()
+    conditions = read_conditions(store)
+    assert conditions["ScalingInactive"] == ("True", "AutoscalerRefused")
+    assert conditions["RouteReady"] == ("False", "RouteRefused")
+
+
 def test_what_else_is_refused_counts_more(
     store: Store, cluster: ClusterInMemory, reconcile: Callable[[], float | None]
 ) -> None:
     cluster.refusals = {INGRESS: WEBHOOK, SERVICE: Rejected("403: exceeded quota")}
     with pytest.raises(Rejected) as refused:
         reconcile()
-    assert not isinstance(refused.value, RouteRejected)
+    assert not isinstance(refused.value, PartRejected)
     assert read_conditions(store)["Ready"] == ("False", "Rejected")
