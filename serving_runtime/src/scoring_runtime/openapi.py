@@ -38,8 +38,9 @@ _TAGS = {
 _PROBLEMS = {
     "400": "The request is wrong: the message says where, and what to send instead.",
     "404": "Another model or version than the one that is served here.",
+    "408": "The body did not come in time: send it faster, or less of it.",
     "413": "The body, an image or the number of items is too large.",
-    "415": "The task does not read this content type.",
+    "415": "The task does not read this content type, or the body is compressed.",
     "500": "The model failed on this request: the server's log says why.",
     "503": "Not ready, or as many requests wait as may wait: try again after Retry-After seconds.",
 }
@@ -101,7 +102,7 @@ def _describe_scoring(model: ServedModel, interface: ModelInterface) -> Json:
     body, answer = describe_score(model, interface)
     tensors = make_example_tensors(model, interface)
     score = _describe_post("score", "score", "Score a request of the task", body, answer)
-    score["responses"] |= _refer_problems("Error", "400", "413", "415", "500", "503")
+    score["responses"] |= _refer_problems("Error", "400", "408", "413", "415", "500", "503")
     paths: Json = {"/score": {"post": score}}
     for prefix, name in _list_versions("/v2/models", interface):
         request = {JSON_TYPE: _add_example(describe_inference_request(interface), _write_inference(interface, tensors))}
@@ -112,14 +113,14 @@ def _describe_scoring(model: ServedModel, interface: ModelInterface) -> Json:
             request,
             describe_inference_answer(interface),
         )
-        operation["responses"] |= _refer_problems("Message", "400", "404", "413", "500", "503")
+        operation["responses"] |= _refer_problems("Message", "400", "404", "408", "413", "415", "500", "503")
         paths[f"{prefix}/infer"] = {"post": operation}
     for prefix, name in _list_versions("/v1/models", interface):
         request = {JSON_TYPE: _add_example(describe_predict_request(interface), _write_rows(tensors))}
         operation = _describe_post(
             f"predict{name}", "TensorFlow Serving", "Score rows or columns", request, describe_predict_answer()
         )
-        operation["responses"] |= _refer_problems("Message", "400", "404", "413", "500", "503")
+        operation["responses"] |= _refer_problems("Message", "400", "404", "408", "413", "415", "500", "503")
         paths[f"{prefix}:predict"] = {"post": operation}
     return paths
 
@@ -186,7 +187,7 @@ def _describe_problems() -> Json:
         }
         for shape in ("Error", "Message")
         for status, description in _PROBLEMS.items()
-        if (shape, status) not in {("Error", "404"), ("Message", "415")}
+        if (shape, status) != ("Error", "404")
     }
 
 

@@ -1,8 +1,10 @@
-"""What the OpenAPI document says of keys and tokens, where an endpoint asks for them. Called by pages.py."""
+"""What the OpenAPI document says of keys, tokens and limits, where an endpoint has them. Called by pages.py."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from scoring_runtime.access.gate import OPEN_PATHS
+from scoring_runtime.access.settings import AccessSettings
 
 Json = Any
 
@@ -26,27 +28,38 @@ _HEADERS = {
 }
 
 
-def add_security(document: Json) -> Json:
-    """Return the document of an endpoint that asks for a key or token on all paths but the open ones."""
+def add_access(document: Json, settings: AccessSettings) -> Json:
+    """Return the document of an endpoint that asks for a key or token, or has limits, on all paths but the open ones."""
+    statuses = [*(("401", "403") if settings.asks_for_credentials else ()), *(("429",) if settings.has_limits else ())]
     components = document["components"]
-    responses = {f"{shape}{status}": _describe(shape, status) for shape in ("Error", "Message") for status in _PROBLEMS}
+    responses = {f"{shape}{status}": _describe(shape, status) for shape in ("Error", "Message") for status in statuses}
+    guarded = {
+        **document,
+        "paths": {path: _guard(path, methods, statuses) for path, methods in document["paths"].items()},
+        "components": {**components, "responses": {**components["responses"], **responses}},
+    }
+    return _add_security(guarded) if settings.asks_for_credentials else guarded
+
+
+def _add_security(document: Json) -> Json:
+    paths = {
+        path: {method: {**operation, "security": []} for method, operation in methods.items()}
+        for path, methods in document["paths"].items()
+        if path in OPEN_PATHS
+    }
     return {
         **document,
         "security": [{name: []} for name in _SCHEMES],
-        "paths": {path: _guard(path, methods) for path, methods in document["paths"].items()},
-        "components": {
-            **components,
-            "securitySchemes": _SCHEMES,
-            "responses": {**components["responses"], **responses},
-        },
+        "paths": {**document["paths"], **paths},
+        "components": {**document["components"], "securitySchemes": _SCHEMES},
     }
 
 
-def _guard(path: str, methods: Json) -> Json:
+def _guard(path: str, methods: Json, statuses: Sequence[str]) -> Json:
     if path in OPEN_PATHS:
-        return {method: {**operation, "security": []} for method, operation in methods.items()}
+        return methods
     shape = "Message" if path.startswith(("/v1", "/v2")) else "Error"
-    problems = {status: {"$ref": f"#/components/responses/{shape}{status}"} for status in _PROBLEMS}
+    problems = {status: {"$ref": f"#/components/responses/{shape}{status}"} for status in statuses}
     return {
         method: {**operation, "responses": {**operation["responses"], **problems}}
         for method, operation in methods.items()

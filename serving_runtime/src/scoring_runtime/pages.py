@@ -11,7 +11,7 @@ from flask import Blueprint, Response, render_template, request
 
 from scoring_runtime.errors import InvalidInputError, NotReadyError
 from scoring_runtime.openapi import describe_api, list_operations
-from scoring_runtime.openapi_access import add_security
+from scoring_runtime.openapi_access import add_access
 from scoring_runtime.protocols import JSON, parse_json
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface, describe_tensors
 from scoring_runtime.protocols.predict import describe_signature
@@ -170,8 +170,7 @@ class DocumentPages:
         if self._shown is None or self._shown[0] is not interface:
             model = self._service.get_model()
             limit, prefix = self._settings.max_body_bytes, self._settings.path_prefix
-            document = describe_api(model, interface, limit, prefix)
-            self._shown = interface, add_security(document) if self._settings.asks_for_credentials else document
+            self._shown = interface, add_access(describe_api(model, interface, limit, prefix), self._settings)
         return self._shown[1]
 
 

@@ -15,7 +15,16 @@ from scoring_runtime.bodies import BodyReader
 from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
 from scoring_runtime.metrics import Metrics
-from scoring_runtime.protocols import JSON, Handler, HttpAnswer, HttpProtocol, HttpRequest, find_status, list_headers
+from scoring_runtime.protocols import (
+    CHUNKED,
+    JSON,
+    Handler,
+    HttpAnswer,
+    HttpProtocol,
+    HttpRequest,
+    find_status,
+    list_headers,
+)
 from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
 from scoring_runtime.request_log import RequestLog
 from scoring_runtime.request_record import RequestRecord
@@ -79,9 +88,9 @@ class ScoringRoutes:
         path = environ["PATH_INFO"]
         route = self._routes.get(path) or self._find(path)
         if route is None:
-            return self._pass_on(path, environ, start_response)
+            return self._pass_on(path, environ, start_response, self._rest)
         if environ["REQUEST_METHOD"] != "POST":
-            return _refuse_method(path, start_response)
+            return self._pass_on(path, environ, start_response, _refuse_method)
         return self._score(*route, environ, start_response)
 
     def _find(self, path: str) -> Route | None:
@@ -128,18 +137,20 @@ class ScoringRoutes:
         if self._log is not None:
             self._log.add(record)
 
-    def _pass_on(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Let `rest` answer: who passes the gate, and with a body that is there already, since it would wait without end."""
+    def _pass_on(
+        self, path: str, environ: WSGIEnvironment, start_response: StartResponse, rest: WSGIApplication
+    ) -> Iterable[bytes]:
+        """Let `rest` answer who passes the gate, with a body that is there already, since it would wait without end."""
         try:
             if self._gate is not None and path not in OPEN_PATHS:
                 self._gate.leave(_enter(self._gate, environ)[0])
-            if environ.get("CONTENT_LENGTH"):
+            if environ.get("CONTENT_LENGTH") or CHUNKED in environ:
                 environ = self._fetch_body(environ)
         except RequestError as error:
             answer = _write_error(path, error)
             start_response(_STATUS_LINES[find_status(error)], [*_describe(answer), *answer.headers, CLOSE])
             return [answer.body]
-        return self._rest(environ, start_response)
+        return rest(environ, start_response)
 
     def _fetch_body(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """Return the environment with its body in memory. Raises RequestError, also when too many of these are on their way."""
@@ -149,7 +160,9 @@ class ScoringRoutes:
             body = HttpRequest(environ, MAX_PAGE_BODY_BYTES, self._door.bodies).read()
         finally:
             self._page_bodies.release()
-        return {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        whole = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        whole.pop(CHUNKED, None)
+        return whole
 
     def _discard(self, request: HttpRequest) -> None:
         if self._discarding.acquire(blocking=False):
@@ -173,8 +186,8 @@ def _enter(gate: Gate, environ: WSGIEnvironment) -> Visit:
     return gate.enter(peer, get("HTTP_AUTHORIZATION"), get("HTTP_X_API_KEY"), forwarded)
 
 
-def _refuse_method(path: str, start_response: StartResponse) -> Iterable[bytes]:
-    body = write_error(path, "MethodNotAllowed", "This path takes POST only.")
+def _refuse_method(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    body = write_error(environ["PATH_INFO"], "MethodNotAllowed", "This path takes POST only.")
     headers = [*_describe(HttpAnswer(body)), ("Allow", "POST")]
     start_response(_STATUS_LINES[_METHOD_NOT_ALLOWED], headers)
     return [body]

@@ -34,7 +34,8 @@ from scoring_runtime.termination import report_failure
 if TYPE_CHECKING:
     from scoring_runtime.tracing import Tracing
 
-INSIST_SECONDS = 1.0
+WAKE_SECONDS = 1.0
+WAKE_SIGNAL = signal.SIGURG
 # How long requests over gRPC may go on after the drain time; granian finishes those over HTTP.
 FINISH_SECONDS = 30.0
 # For answers on their way when the worker has to end.
@@ -62,7 +63,7 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     # A group of its own: a signal to the whole group (a terminal, `timeout`) must not end the worker before it drained.
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
-    threading.Thread(target=_insist_on_end, args=(draining, settings.drain_seconds), name="end", daemon=True).start()
+    _wake_when_draining(draining)
     configure_logging(settings.log_level)
     capture_output()
     configure_redaction(settings.redact_patterns, settings.model_uri)
@@ -159,8 +160,10 @@ def _start_grpc(parts: _Parts, draining: Event) -> None:
         threading.Event().wait(settings.drain_seconds)
         server.stop(FINISH_SECONDS)
 
-    # No daemon: the process ends only when the last request over gRPC has been answered.
-    threading.Thread(target=finish, name="grpc-end").start()
+    # The process ends only when the last request over gRPC has been answered, and before log and traces are closed.
+    thread = threading.Thread(target=finish, name="grpc-end")
+    thread.start()
+    multiprocessing.util.Finalize(None, thread.join, exitpriority=1)
 
 
 def _list_interceptors(tracing: "Tracing | None") -> list[Any]:
@@ -191,13 +194,21 @@ def _end_with_supervisor() -> None:
         os._exit(1)
 
 
-def _insist_on_end(draining: Event, drain_seconds: float) -> None:
-    """Repeat the supervisor's signal: one that comes just before the main thread begins to wait does not wake it (CPython)."""
-    draining.wait()
-    threading.Event().wait(drain_seconds)
-    while True:
-        threading.Event().wait(INSIST_SECONDS)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+def _wake_when_draining(draining: Event) -> None:
+    """Wake the main thread again and again: the supervisor's signal does not, when it comes just before that begins to wait (CPython).
+
+    By a signal that does nothing else, upon which Python looks at those that wait. A second SIGTERM of its own would do harm: granian's
+    handler takes one that nobody has heard yet, and waits within the interpreter's lock with the next.
+    """
+    signal.signal(WAKE_SIGNAL, lambda *_: None)
+
+    def wake() -> None:
+        draining.wait()
+        while True:
+            threading.Event().wait(WAKE_SECONDS)
+            signal.pthread_kill(threading.main_thread().ident or 0, WAKE_SIGNAL)
+
+    threading.Thread(target=wake, name="end", daemon=True).start()
 
 
 def _load_or_exit(parts: _Parts) -> None:

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from runtime_clients import open_client
 from scoring_runtime.access import Caller
-from scoring_runtime.access.clients import ClientFinder
+from scoring_runtime.access.clients import MAX_FORWARDED_CHARACTERS, ClientFinder
 from scoring_runtime.access.gate import OPEN_PATHS, Gate, Limits
-from scoring_runtime.access.keys import hash_key
+from scoring_runtime.access.keys import KeyRing, hash_key
 from scoring_runtime.access.limits import UseLimit
 from scoring_runtime.settings import Settings
 from tensor_models import TABLE_EXAMPLE, write_artifact
@@ -121,8 +121,16 @@ def test_document_tells_of_keys_only_where_they_are_asked_for(open_gate: OpenGat
     document = open_gate().get("/openapi.json", headers={"X-API-Key": "good"}).json
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
     assert document["paths"]["/readyz"]["get"]["security"] == []
-    assert {"401", "403", "429"} <= document["paths"]["/score"]["post"]["responses"].keys()
+    assert {"401", "403"} <= document["paths"]["/score"]["post"]["responses"].keys()
+    assert "429" not in document["paths"]["/score"]["post"]["responses"]
     assert "securitySchemes" not in open_gate(api_keys_dir=None).get("/openapi.json").text
+
+
+def test_document_tells_of_limits_where_there_are_some(open_gate: OpenGate) -> None:
+    document = open_gate(api_keys_dir=None, max_requests_per_client=4).get("/openapi.json").json
+    assert "429" in document["paths"]["/v2/models/model/infer"]["post"]["responses"]
+    assert "429" not in document["paths"]["/readyz"]["get"]["responses"]
+    assert not {"401", "403"} & document["paths"]["/score"]["post"]["responses"].keys()
 
 
 def test_client_that_asks_too_much_is_told_when_to_come_back(open_gate: OpenGate) -> None:
@@ -142,6 +150,26 @@ def test_clients_behind_a_trusted_proxy_are_told_apart(open_gate: OpenGate) -> N
     client = open_gate(api_keys_dir=None, **limits)
     addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.1")
     assert [post(client, **{"X-Forwarded-For": address}).status_code for address in addresses] == [200, 200, 429]
+    # However much stands before it: only the end is kept, and remembered.
+    assert post(client, **{"X-Forwarded-For": "192.0.2.9, " * 1000 + "192.0.2.2"}).status_code == 429
+
+
+def test_long_list_of_addresses_is_cut_between_two_of_them() -> None:
+    clients = ClientFinder(("127.0.0.1/32",))
+    kept = clients.take_forwarded("192.0.2.9," * 1000 + "192.0.2.2")
+    assert kept is not None
+    assert len(kept) <= MAX_FORWARDED_CHARACTERS
+    assert set(kept.split(",")) == {"192.0.2.9", "192.0.2.2"}
+    assert clients.take_forwarded("1" * 100_000) == ""
+    assert ClientFinder(()).take_forwarded("192.0.2.1") is None
+
+
+def test_key_that_looks_like_a_token_is_a_key(tmp_path: Path) -> None:
+    (tmp_path / "sent").write_text(hash_key("SG.from.elsewhere"))
+    gate = Gate("model", ClientFinder(()), Limits(), KeyRing(tmp_path), BrokenTokens())
+    _, caller = gate.enter("192.0.2.7", "Bearer SG.from.elsewhere")
+    assert caller is not None
+    assert caller.name == "sent"
 
 
 def test_key_that_asks_too_much_leaves_other_keys_alone(open_gate: OpenGate) -> None:
@@ -160,6 +188,19 @@ def test_compressed_body_is_refused(open_gate: OpenGate, path: str, encoding: st
     answer = post(open_gate(), path, "good", **{"Content-Encoding": encoding})
     assert answer.status_code == 415
     assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("path", SCORING_PATHS)
+def test_other_methods_pass_the_gate_too(open_gate: OpenGate, path: str) -> None:
+    assert open_gate().get(path).status_code == 401
+    assert open_gate().get(path, headers={"X-API-Key": "good"}).status_code == 405
+    limited = open_gate(api_keys_dir=None, rate_per_client=0.01, burst_per_client=1)
+    assert [limited.put(path).status_code for _ in range(2)] == [405, 429]
+
+
+def test_large_body_of_another_method_ends_the_connection(open_gate: OpenGate) -> None:
+    answer = open_gate(api_keys_dir=None).put("/score", data=b" " * 400_000)
+    assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
 
 
 def test_body_of_a_page_is_bounded(open_gate: OpenGate) -> None:

@@ -110,6 +110,18 @@ class TestOutputs:
         with pytest.raises(ScoringFailedError, match=message):
             ask(attach_task(load_python("Echo"), signature=promised), [1.5])
 
+    @pytest.mark.parametrize(
+        ("given", "promised", "value"),
+        [("INT64", "INT32", 3_000_000_000), ("INT64", "INT8", -129), ("UINT64", "INT64", 2**64 - 1)],
+    )
+    def test_number_that_the_promised_datatype_cannot_hold_fails(self, given: str, promised: str, value: int) -> None:
+        """It would become another number, such as another label's id."""
+        outputs = [{"name": "x", "datatype": promised, "shape": [-1]}]
+        task = attach_task(load_python("Echo"), signature={**make_signature({"x": (given, [-1])}), "outputs": outputs})
+        assert ask(task, [3]).tolist() == [3]
+        with pytest.raises(ScoringFailedError, match="'x' has a number that is too large for " + promised):
+            ask(task, [3, value])
+
     def test_outputs_are_learned_from_the_first_answer(self) -> None:
         task = make_echo({"x": ("FP32", [-1, 2]), "text": ("BYTES", [-1])})
         before = task.signature

@@ -16,14 +16,18 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import joblib
 import pytest
 
 from free_ports import find_free_port
+from local_clusters import ROOT
 from runtime_processes import Runtime, is_listening
 from scoring_runtime.digests import compute_digest
 from scoring_runtime.protocols import MAX_DISCARDED_BYTES
+from scoring_runtime.protocols import open_inference_pb2 as messages
+from tensor_models import TABLE_EXAMPLE, write_artifact
 
 QUESTION = {"input": "How do I copy an array?"}
 
@@ -187,6 +191,37 @@ def test_sigterm_during_a_request_answers_it_and_says_not_ready_meanwhile(
         threading.Thread(target=(tmp_path / "go").write_text, args=("",)).start()
         assert running.result().status_code == 200
     assert runtime.wait() == 0
+
+
+def test_requests_that_go_on_long_after_the_drain_are_answered_and_logged(
+    start_runtime: StartRuntime, tmp_path: Path
+) -> None:
+    """Both over HTTP and gRPC: whatever wakes the process until then must not stop it, and the log is closed last."""
+    artifact = write_artifact(tmp_path / "model", "Sleeper", example=TABLE_EXAMPLE)
+    port = find_free_port()
+    path = os.pathsep.join([str(ROOT / "tests" / "support"), os.environ.get("PYTHONPATH", "")])
+    variables = {"PYTHONPATH": path, "SCORING_DRAIN_SECONDS": "0", "SCORING_GRPC_PORT": str(port)}
+    runtime = start_runtime(artifact.as_uri(), SCORING_MODEL_NAME="model", **variables)
+    runtime.wait_for_log("ready")
+    runtime.wait_for_server()
+    row = messages.InferTensorContents(fp64_contents=[15, 0, 0, 1])
+    features = messages.ModelInferRequest.InferInputTensor(name="features", datatype="FP64", shape=[1, 4], contents=row)
+    request = messages.ModelInferRequest(model_name="model", inputs=[features]).SerializeToString()
+    url = f"http://127.0.0.1:{runtime.port}/score"
+    with ThreadPoolExecutor() as pool, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        over_http = pool.submit(httpx.post, url, json={"input": [[40, 0, 0, 1]]}, timeout=30)
+        runtime.wait_for(lambda: "scoring_requests_in_flight 1.0" in runtime.client.get("/metrics").text)
+        over_grpc = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(request, timeout=30)
+        runtime.wait_for(lambda: "scoring_requests_in_flight 2.0" in runtime.client.get("/metrics").text)
+        runtime.process.send_signal(signal.SIGTERM)
+        assert over_http.result().status_code == 200
+        assert over_grpc.result()
+    assert runtime.wait() == 0
+    lines = [json.loads(line) for line in runtime.log]
+    assert [(line["protocol"], line["status"]) for line in lines if line["event"] == "request"] == [
+        ("score", 200),
+        ("open-inference-grpc", 200),
+    ]
 
 
 def test_clients_that_keep_their_connection_are_sent_elsewhere_while_the_server_drains(

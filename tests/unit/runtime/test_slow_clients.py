@@ -98,6 +98,12 @@ ATTACKS: dict[str, Any] = {
         count=100,
         first=b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nX-API-Key: good\r\nContent-Length: 50\r\n\r\n",
     ),
+    "chunks of pages that never end": partial(
+        hold,
+        count=100,
+        first=b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nX-API-Key: good\r\nTransfer-Encoding: chunked\r\n\r\n",
+        following=b"1\r\n \r\n",
+    ),
     "bodies of a gigabyte": partial(flood, request=WITH_KEY + b"Content-Length: 1000000000\r\n\r\n" + b"x" * 100_000),
     "wrong keys": partial(
         flood, request=HEAD + b"X-API-Key: bad\r\nConnection: close\r\nContent-Length: 29\r\n\r\n" + BODY
@@ -123,6 +129,17 @@ def test_others_are_served_under_attack(guarded: Runtime, name: str) -> None:
 def test_attackers_connections_end_in_time(guarded: Runtime, name: str) -> None:
     with ATTACKS[name](guarded.port) as connections:
         guarded.wait_for(lambda: all(is_closed(connection) for connection in connections))
+
+
+def test_chunked_body_of_a_page_has_an_end(plain: Runtime) -> None:
+    """Flask would read on, into memory, as long as there is more."""
+    head = b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with hold(plain.port, 1, head + b"8000\r\n" + b" " * 2**15 + b"\r\n0\r\n\r\n") as (connection,):
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+    with hold(plain.port, 1, head + 3 * (b"8000\r\n" + b" " * 2**15 + b"\r\n")) as (connection,):
+        assert read_to_end(connection).startswith(b"HTTP/1.1 413 ")
+    with hold(plain.port, 1, head, following=b"1\r\n \r\n") as (connection,):
+        assert read_to_end(connection).startswith(b"HTTP/1.1 408 ")
 
 
 def test_many_slow_bodies_lose_their_places_where_no_client_is_limited(plain: Runtime) -> None:

@@ -85,6 +85,8 @@ def sign(key: Any = RSA_KEY, algorithm: str = "RS256", kid: str | None = "rsa", 
         sign(EC_KEY, "ES256", "ec"),
         sign(ED_KEY, "EdDSA", "ed"),
         sign(aud=["else", "all"]),
+        sign(kid=None),
+        sign(EC_KEY, "ES256", None),
     ],
 )
 def test_token_of_the_issuer_is_let_in(verify: Callable[[str], Any], token: str) -> None:
@@ -101,7 +103,6 @@ PUBLIC_PEM = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.Subjec
     [
         (sign(OTHER_KEY), "InvalidSignatureError"),
         (sign(kid="unknown"), "does not show"),
-        (sign(kid=None), "does not show"),
         (sign(exp=1_000_000_000), "expired"),
         (sign(exp=None), "MissingRequiredClaimError"),
         (sign(nbf=3_999_999_999), "ImmatureSignatureError"),
@@ -223,19 +224,19 @@ class WatchedKeys(SigningKeys):
         if name == "version":
             self.on_version()
 
-    def find(self, kid: str) -> SigningKey | None:
-        key = super().find(kid)
+    def find(self, kid: str) -> tuple[SigningKey, ...]:
+        keys = super().find(kid)
         self.on_find()
-        return key
+        return keys
 
 
 def test_keys_have_changed_when_their_version_tells_so(issuer: Issuer) -> None:
     keys = WatchedKeys(issuer)
-    found: list[SigningKey | None] = []
+    found: list[tuple[SigningKey, ...]] = []
     keys.on_version = lambda: found.append(keys.find("rsa"))
     issuer.keys = issuer.keys[1:]
     keys.refresh()
-    assert found == [None]
+    assert found == [()]
 
 
 def test_token_that_is_checked_while_its_key_is_taken_back_is_not_remembered(issuer: Issuer) -> None:
@@ -310,6 +311,26 @@ def test_keys_are_refreshed_after_whatever_went_wrong(issuer: Issuer, monkeypatc
 def test_only_key_without_a_name_is_used_for_tokens_without_one() -> None:
     verifier = make_verifier(Issuer(describe(RSAAlgorithm, RSA_KEY, None)))
     assert verifier.verify(sign(kid=None)).name == "shop"
+
+
+@pytest.mark.parametrize("kid", [None, "same"])
+def test_token_is_let_in_by_any_of_the_keys_that_it_may_be_signed_with(kid: str | None) -> None:
+    """While an issuer that names no keys, or names them alike, changes to another."""
+    keys = (
+        describe(RSAAlgorithm, OTHER_KEY, kid),
+        describe(ECAlgorithm, EC_KEY, kid),
+        describe(RSAAlgorithm, RSA_KEY, kid),
+    )
+    verifier = make_verifier(Issuer(*keys))
+    assert verifier.verify(sign(RSA_KEY, kid=kid)).name == "shop"
+    assert verifier.verify(sign(OTHER_KEY, kid=kid)).name == "shop"
+    assert verifier.verify(sign(EC_KEY, "ES256", kid=kid)).name == "shop"
+    assert verifier.verify(sign(OTHER_KEY, kid=None)).name == "shop"
+    with pytest.raises(UnauthorizedError, match="expired"):
+        verifier.verify(sign(OTHER_KEY, kid=kid, exp=1))
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with pytest.raises(UnauthorizedError, match="InvalidSignature"):
+        verifier.verify(sign(stranger, kid=kid))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 MAX_REMEMBERED = 4096
+MAX_FORWARDED_CHARACTERS = 1024
+"""Of `X-Forwarded-For`, its end: a client may begin it with whatever it likes, and proxies add theirs."""
+
 IPV6_PREFIX = 64
 """One customer has at least that much of IPv6, so that single addresses would limit nobody."""
 
@@ -16,14 +19,18 @@ class ClientFinder:
     """Tells clients apart by address. `X-Forwarded-For` counts only as far as trusted proxies have written it.
 
     `find(peer, forwarded)` returns the client's address, or the network /64 of an IPv6 address, by the address of a
-    connection and what stands in that header. Headers that can make no difference, where no proxy is trusted, should not be
-    given: they would crowd out what is remembered.
+    connection and what `take_forwarded` has left of that header: whatever is given is remembered.
     """
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._trusted: Networks = tuple(ipaddress.ip_network(cidr) for cidr in trusted_proxies)
-        self.trusts_proxies = bool(self._trusted)
         self.find = lru_cache(MAX_REMEMBERED)(self._find)
+
+    def take_forwarded(self, header: str | None) -> str | None:
+        """Return what of `X-Forwarded-For` can make a difference: nothing where no proxy is trusted, else whole addresses at its end."""
+        if not self._trusted or header is None or len(header) <= MAX_FORWARDED_CHARACTERS:
+            return header if self._trusted else None
+        return header[-MAX_FORWARDED_CHARACTERS:].partition(",")[2]
 
     def is_trusted(self, peer: str) -> bool:
         """Tell whether an address is a trusted proxy's."""

@@ -78,7 +78,7 @@ class Gate:
         per_client, per_key, clients = self._per_client, self._per_key, self._clients
         use = caller = None
         if per_client is not None:
-            use = per_client.enter(clients.find(peer, forwarded if clients.trusts_proxies else None))
+            use = per_client.enter(clients.find(peer, clients.take_forwarded(forwarded) if forwarded else None))
         try:
             if self.asks_for_credentials:
                 caller = self._identify(authorization, api_key)
@@ -99,9 +99,10 @@ class Gate:
             shown = authorization[len(_BEARER_AS_USUAL) :].strip()
         else:
             shown = _read_credential(authorization, api_key)
-        if self._tokens is not None and (self._keys is None or shown.count(".") == _JWT_DOTS):
-            return self._tokens.verify(shown)
+        # A key from elsewhere may look like a token.
         caller = self._keys.find(shown) if self._keys is not None else None
+        if caller is None and self._tokens is not None and (self._keys is None or shown.count(".") == _JWT_DOTS):
+            return self._tokens.verify(shown)
         if caller is None:
             raise UnauthorizedError(
                 "The API key is not known here: it is wrong, or it has been revoked.", "invalid_token"

@@ -41,14 +41,16 @@ class SigningKey:
     algorithm: str | None
 
 
-Keys = Mapping[str, SigningKey]
+Keys = Mapping[str, tuple[SigningKey, ...]]
+"""By their `kid`, which an issuer may leave out, or give to several; an empty one stands for all."""
+
 Fetch = Callable[[str], Any]
 
 _logger = structlog.stdlib.get_logger(__name__)
 
 
 class SigningKeys:
-    """The issuer's keys by their `kid`; an empty one stands for the only key of a set that names none."""
+    """The issuer's keys, followed as they change."""
 
     def __init__(self, issuer: str, jwks_uri: str | None, fetch: Fetch) -> None:
         self._issuer = issuer
@@ -58,12 +60,12 @@ class SigningKeys:
         self._wanted = threading.Event()
         self.version = 0
 
-    def find(self, kid: str) -> SigningKey | None:
-        """Return a key; asks for a refresh and returns None when there is none of that name."""
-        key = self._keys.get(kid)
-        if key is None:
+    def find(self, kid: str) -> tuple[SigningKey, ...]:
+        """Return the keys of a `kid`, all of them when it is empty; asks for a refresh when there are none of that name."""
+        keys = self._keys.get(kid, ())
+        if not keys:
             self._wanted.set()
-        return key
+        return keys
 
     def open(self, pause: Callable[[float], object]) -> None:
         """Fetch the keys, trying a few times, and refresh them from now on. Raises IssuerUnavailableError."""
@@ -121,7 +123,8 @@ class SigningKeys:
 def parse_keys(document: Any) -> Keys:  # noqa: ANN401  # JSON
     """Return the keys of a JSON Web Key Set that sign. Raises IssuerUnavailableError when there are none."""
     entries = document.get("keys") if isinstance(document, dict) else None
-    keys: dict[str, SigningKey] = {}
+    keys: dict[str, tuple[SigningKey, ...]] = {}
+    found: list[SigningKey] = []
     for entry in entries[:MAX_KEYS] if isinstance(entries, list) else ():
         # A set may hold keys for encryption, secrets, or kinds that are unknown here: they are not for us.
         if (
@@ -131,14 +134,16 @@ def parse_keys(document: Any) -> Keys:  # noqa: ANN401  # JSON
         ):
             continue
         try:
-            keys[str(entry.get("kid") or "")] = SigningKey(PyJWK.from_dict(entry).key, entry.get("alg"))
+            key = SigningKey(PyJWK.from_dict(entry).key, entry.get("alg"))
         except (PyJWTError, ValueError, TypeError, KeyError):
             _logger.warning("issuer's key left out", kid=str(entry.get("kid"))[:100])
-    if not keys:
+            continue
+        kid = str(entry.get("kid") or "")
+        keys[kid] = (*keys.get(kid, ()), key)
+        found.append(key)
+    if not found:
         raise IssuerUnavailableError("The issuer's key set holds no key that signs: check spec.endpoint.jwt.jwksUri.")
-    if len(keys) == 1:
-        keys.setdefault("", next(iter(keys.values())))
-    return keys
+    return {**keys, "": tuple(found)}
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

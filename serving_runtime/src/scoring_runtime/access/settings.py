@@ -33,6 +33,12 @@ class AccessSettings(BaseSettings):
         """Whether a request has to show a key or a token."""
         return self.api_keys_dir is not None or self.jwt_issuer is not None
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is a limit on the requests of one client or key."""
+        per_key = self.rate_per_key if self.asks_for_credentials else None
+        return any(limit is not None for limit in (per_key, self.rate_per_client, self.max_requests_per_client))
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:

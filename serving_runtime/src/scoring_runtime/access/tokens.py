@@ -6,16 +6,17 @@ Only algorithms with a public key are taken, so that neither `none` nor a public
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import time
 from typing import Any
 
 import jwt
-from jwt.exceptions import ExpiredSignatureError, PyJWTError
+from jwt.exceptions import ExpiredSignatureError, InvalidKeyError, InvalidSignatureError, PyJWTError
 
 from scoring_runtime.access import Caller
 from scoring_runtime.access.errors import ForbiddenError, UnauthorizedError
-from scoring_runtime.access.issuer import SigningKeys
+from scoring_runtime.access.issuer import SigningKey, SigningKeys
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LABEL = "(token)"
@@ -91,27 +92,34 @@ class TokenVerifier:
         return Caller(_write_name(who), LABEL, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _decode(self, token: str) -> dict[str, Any]:
-        rules = self._rules
         try:
             header = jwt.get_unverified_header(token)
-            key = self._keys.find(str(header.get("kid") or ""))
-            if key is None:
+            algorithm, keys = header.get("alg"), self._keys.find(str(header.get("kid") or ""))
+            if not keys:
                 raise _refuse("it is signed with a key that the issuer does not show")
-            if header.get("alg") not in ALGORITHMS or key.algorithm not in {None, header["alg"]}:
+            fitting = [key for key in keys if algorithm in ALGORITHMS and key.algorithm in {None, algorithm}]
+            if not fitting:
                 raise _refuse("its algorithm is not that of the issuer's key")
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key.key,
-                algorithms=[str(header["alg"])],
-                audience=list(rules.audiences),
-                issuer=rules.issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud"]},
-            )
+            for key in fitting[:-1]:
+                with suppress(InvalidSignatureError, InvalidKeyError, TypeError):
+                    return self._decode_by(key, token, str(algorithm))
+            return self._decode_by(fitting[-1], token, str(algorithm))
         except ExpiredSignatureError as error:
             raise _refuse("it has expired") from error
         except (PyJWTError, ValueError, TypeError, RecursionError, OverflowError) as error:
             raise _refuse(f"it is not valid here ({type(error).__name__})") from error
+
+    def _decode_by(self, key: SigningKey, token: str, algorithm: str) -> dict[str, Any]:
+        rules = self._rules
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.key,
+            algorithms=[algorithm],
+            audience=list(rules.audiences),
+            issuer=rules.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud"]},
+        )
         return claims
 
 

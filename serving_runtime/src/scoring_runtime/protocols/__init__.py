@@ -35,6 +35,9 @@ from scoring_runtime.errors import (
 JSON = "application/json"
 REALM = "scoring"
 
+CHUNKED = "HTTP_TRANSFER_ENCODING"
+"""In the environment of a request whose body's length is not announced."""
+
 MAX_DISCARDED_BYTES = 2**20
 BAD_REQUEST = 400
 # Python makes no number of thousands of digits.
@@ -123,7 +126,7 @@ class HttpRequest:
 
     def is_unread(self) -> bool:
         """Tell whether there is a body that nobody has read: the connection cannot be used again then."""
-        return not self._is_read and (self.length > 0 or "HTTP_TRANSFER_ENCODING" in self._environ)
+        return not self._is_read and (self.length > 0 or CHUNKED in self._environ)
 
     def read_json(self) -> Any:  # noqa: ANN401  # JSON
         """Return the body as JSON. Raises InvalidJsonError."""

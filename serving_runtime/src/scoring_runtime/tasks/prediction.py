@@ -189,11 +189,16 @@ def _take_promised(answer: Mapping[str, object], spec: TensorSpec) -> Tensor:
     if tensor.dtype == dtype:
         return tensor
     try:
-        return tensor.astype(dtype, casting="same_kind")
+        promised = tensor.astype(dtype, casting="same_kind")
     except TypeError as error:
         raise ScoringFailedError(
             f"The model's output {spec.name!r} is {tensor.dtype}, but the signature says {spec.datatype}: correct one."
         ) from error
+    if promised.dtype.kind in "iu" and not np.array_equal(promised, tensor):
+        raise ScoringFailedError(
+            f"The model's output {spec.name!r} has a number that is too large for {spec.datatype}, which the signature says: correct it."
+        )
+    return promised
 
 
 def _take_native(value: object) -> Tensor:
