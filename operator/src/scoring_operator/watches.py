@@ -116,7 +116,7 @@ class Watches:
         """Follow a kind from a version on, listing it first where there is none; return from which version to go on, or none."""
         try:
             if version and await self._is_history(kind, namespace, int(version)):
-                return ""
+                version = ""
             version = version or await self._list(kind, namespace)
             async for event, body in self._cluster.watch(kind, namespace, version):
                 version = body["metadata"]["resourceVersion"]
