@@ -4,17 +4,24 @@ from functools import partial
 from pathlib import Path
 
 from control_planes import ControlPlane
+from kubectl import Kubectl
 from operator_processes import OperatorProcess
 from scoring_models import ScoringModels
 from waiting import wait_for
 
-READY_SECONDS = 300.0
+READY_SECONDS = 600.0
 CHANGES = 50
 
 
 def has_replicas(models: ScoringModels, name: str, number: int) -> bool:
     """Tell whether a model says that so many replicas are wished and ready."""
     return models.find_ready(name).get("message") == f"{number} of {number} replicas ready."
+
+
+def find_ending(kubectl: Kubectl) -> list[str]:
+    """Return the namespaces that are being deleted."""
+    namespaces = kubectl.list("namespaces")
+    return [body["metadata"]["name"] for body in namespaces if body["status"]["phase"] == "Terminating"]
 
 
 def test_operator_goes_on_after_etcd_was_put_back(
@@ -25,6 +32,8 @@ def test_operator_goes_on_after_etcd_was_put_back(
         models.apply(name)
     for name in ("edited", "deleted"):
         models.wait_until_ready(name, READY_SECONDS)
+    # What is being deleted now would be deleted once more.
+    wait_for(lambda: not find_ending(kubectl), "namespaces of other tests to go", READY_SECONDS)
     control_plane.save(tmp_path / "snapshot")
 
     kubectl("delete", "scoringmodel", "deleted")

@@ -41,6 +41,9 @@ class Watches:
         self._listed: dict[Place, float] = {}
         self._versions: dict[Place, int] = {}
         self._broken: set[Place] = set()
+        # How often etcd was put back, and how much of that each place has seen.
+        self._restores = 0
+        self._seen_restores: dict[Place, int] = {}
         self._listing: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(self, kinds: Iterable[Kind]) -> None:
@@ -48,9 +51,10 @@ class Watches:
         for kind in kinds:
             for namespace in self._scope.find_namespaces(kind):
                 if (kind, namespace) not in self._tasks:
-                    version = await self._list(kind, namespace)
-                    follow = self._follow(kind, namespace, version)
-                    self._tasks[kind, namespace] = asyncio.create_task(follow, name=f"watch {kind.plural}")
+                    self._start_task((kind, namespace), await self._list(kind, namespace))
+
+    def _start_task(self, place: Place, version: str) -> None:
+        self._tasks[place] = asyncio.create_task(self._follow(*place, version), name=f"watch {place[0].plural}")
 
     async def stop(self, kinds: Collection[Kind] | None = None) -> None:
         """End the watches of some kinds, or all."""
@@ -79,10 +83,7 @@ class Watches:
             listed: set[Address] = set()
             version = ""
             async for bodies, version in self._cluster.list(kind, namespace):
-                if int(version) < before:
-                    logger.warning("%s are as of version %s, after %d: starting over", kind.plural, version, before)
-                    self._start_over(kind, namespace)
-                    before = 0
+                self._check_history((kind, namespace), before, int(version))
                 for body in bodies:
                     listed.add(find_address(body))
                     self._observe(kind, body, False, int(version))
@@ -92,8 +93,29 @@ class Watches:
             self._versions[kind, namespace] = int(version)
             return version
 
-    def _start_over(self, kind: Kind, namespace: str | None) -> None:
-        """Tell of all objects of a kind as gone: etcd has been put back to an earlier state, and what there is now is not newer than they are."""
+    def _check_history(self, place: Place, before: int, version: int) -> None:
+        """Start over when a list is older than what was known before it was asked for: etcd has been put back to an earlier state.
+
+        So is every other kind, even one whose versions have been reached again since: its watch would go on as if nothing were.
+        """
+        seen = self._seen_restores.setdefault(place, self._restores)
+        if version < before and seen == self._restores:
+            logger.warning("etcd was put back: %s are of version %d, after %d", place[0].plural, version, before)
+            self._restores += 1
+            self._restart_others()
+        if seen < self._restores:
+            self._seen_restores[place] = self._restores
+            self._forget(*place)
+
+    def _restart_others(self) -> None:
+        """Have all watches but this task's own list anew."""
+        for place, task in list(self._tasks.items()):
+            if task is not asyncio.current_task():
+                task.cancel()
+                self._start_task(place, "")
+
+    def _forget(self, kind: Kind, namespace: str | None) -> None:
+        """Tell of all objects of a kind as gone: what there is now need not be newer than they are."""
         for body in self._store.select(kind):
             if namespace in {None, body["metadata"].get("namespace")}:
                 self._observe(kind, body, True, -1)

@@ -173,3 +173,59 @@ def test_list_that_is_older_than_the_one_before_starts_over() -> None:
     assert cluster.asked == ["list", "9", "list", "400", "401"]
     assert heard.store.get(DEPLOYMENT, "team", "b") is None
     assert (heard.store.get(DEPLOYMENT, "team", "a") or {})["metadata"]["resourceVersion"] == "401"
+
+
+class RestoredCluster:
+    """A cluster that is put back: its watches say nothing, but for the one of Deployments, which breaks then."""
+
+    def __init__(self) -> None:
+        self.version = 900
+        self.objects = {DEPLOYMENT: [build("a", 800)], SERVICE: [build("b", 300, "2")]}
+        self.broken = asyncio.Event()
+        self.lists: list[Kind] = []
+
+    async def list(self, kind: Kind, namespace: str | None) -> AsyncIterator[tuple[list[Manifest], str]]:
+        del namespace
+        self.lists.append(kind)
+        yield self.objects[kind], str(self.version)
+
+    async def find_version(self, kind: Kind, namespace: str | None) -> int:
+        del kind, namespace
+        return self.version
+
+    async def watch(self, kind: Kind, namespace: str | None, resource_version: str) -> AsyncIterator[Event]:
+        del namespace, resource_version
+        if kind is DEPLOYMENT and not self.broken.is_set():
+            yield "BOOKMARK", {"metadata": {"resourceVersion": "2000"}}
+            await self.broken.wait()
+            raise ClusterError("connection refused")
+        await asyncio.Future()
+
+    def put_back(self) -> None:
+        """Be as before: with an older Deployment, and without the Service."""
+        self.version = 1000
+        self.objects = {DEPLOYMENT: [build("a", 700)], SERVICE: []}
+        self.broken.set()
+
+
+def test_every_kind_starts_over_when_one_of_them_shows_that_etcd_was_put_back() -> None:
+    """The Services' version has been reached again when they are looked at."""
+    heard = Heard()
+
+    async def main() -> None:
+        cluster = RestoredCluster()
+        watching = Watches(cluster, heard.store, Scope(), heard.observe)  # type: ignore[arg-type]  # it has the three verbs
+        await watching.start([DEPLOYMENT, SERVICE])
+        await asyncio.sleep(0.01)
+        assert heard.store.has(SERVICE, "team", "b")
+        cluster.put_back()
+        async with asyncio.timeout(5):
+            while heard.store.has(SERVICE, "team", "b") or len(cluster.lists) < 4:
+                assert not watching.has_ended()
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        await watching.stop()
+        assert sorted(kind.name for kind in cluster.lists) == ["Deployment", "Deployment", "Service", "Service"]
+
+    asyncio.run(main())
+    assert (heard.store.get(DEPLOYMENT, "team", "a") or {})["metadata"]["resourceVersion"] == "700"
