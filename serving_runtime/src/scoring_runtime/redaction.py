@@ -31,6 +31,8 @@ _LOOSE_NAMES = rf"(?:{_NAMES}|secret|token|credentials?|signature|connection[-_]
 _NAME_SIGNS = ("pass", "pwd", "cookie", "key", "auth", "secret", "token", "credential", "sig", "connection")
 
 _SECRET_NAME = re.compile(rf"{_LOOSE_NAMES}$", re.IGNORECASE)
+# A shell's variables, which end like the name of a password.
+_FOLDERS = ("PWD", "OLDPWD")
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 def find_secrets(environment: Mapping[str, str]) -> list[str]:
     """Return the values of those environment variables whose names say that they are secret, such as AWS_SECRET_ACCESS_KEY."""
-    return [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    return [value for name, value in environment.items() if _SECRET_NAME.search(name) and name not in _FOLDERS]
 
 
 def cut_uris(text: str) -> str:

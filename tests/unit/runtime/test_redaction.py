@@ -124,6 +124,11 @@ def test_secrets_of_the_environment_are_those_with_telling_names() -> None:
     assert find_secrets(environment) == ["a-token", "a-password", "a-key"]
 
 
+def test_folder_of_a_shell_is_no_secret() -> None:
+    """PWD ends like the name of a password, and paths in messages would be left out."""
+    assert find_secrets({"PWD": "/srv/models", "OLDPWD": "/srv", "DB_PWD": "hunter2"}) == ["hunter2"]
+
+
 def test_password_and_query_of_the_models_uri_are_known_values() -> None:
     assert find_credentials("https://user:hunter2@host/x?sig=abcdefg&se=2026") == ["hunter2", "abcdefg", "2026"]
     assert find_credentials("https://[") == []
