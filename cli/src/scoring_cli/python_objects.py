@@ -36,7 +36,7 @@ def _run(name: str, action: Callable[[], object]) -> object:
         raise InputInvalid(
             f"{name} cannot be imported: there is no module {error.name}: install it, or run this where it is."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The user's own code can fail in any way.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{place.filename}, line {place.lineno}"

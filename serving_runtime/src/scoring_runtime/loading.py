@@ -1,6 +1,5 @@
 """The story of a start: fetch, verify, load, warm up, ready. Runs on its own thread while the server answers probes."""
 
-import os
 from pathlib import Path
 from time import perf_counter
 
@@ -26,9 +25,6 @@ from scoring_runtime.redaction import cut_uris
 from scoring_runtime.scorers import ModelSource, Scorer, create_scorer, explain_missing_package
 from scoring_runtime.settings import Settings
 from scoring_runtime.tasks import Task, TaskLimits, create_task
-
-# Read by the numerical libraries when they are imported, which is later than this module.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -61,11 +57,6 @@ def _load_model(settings: Settings, slot: ModelSlot, batcher: Batcher) -> Served
     slot.fill(model)
     _logger.info("ready", model=settings.model_name, digest=model.digest, seconds=round(seconds, 3))
     return model
-
-
-def limit_threads(threads: int) -> None:
-    """Tell the numerical libraries how many threads to compute with; before any of them is imported."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
 
 
 def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:

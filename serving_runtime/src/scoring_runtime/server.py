@@ -23,6 +23,7 @@ from scoring_runtime.connections import MAX_CONNECTIONS
 from scoring_runtime.errors import InvalidSettingsError
 from scoring_runtime.logs import build_logging_config
 from scoring_runtime.settings import Settings
+from scoring_runtime.threads import limit_threads
 
 # Beside those that wait for the model: threads that read requests, refuse them or answer probes.
 SPARE_THREADS = 32
@@ -67,6 +68,8 @@ def find_any_address() -> str:
 
 def load_worker(settings: Settings, draining: Event) -> Any:  # noqa: ANN401  # the WSGI application
     """Return the worker's application; called in the worker process alone."""
+    # First: with the worker comes numpy, whose linear algebra reads it once.
+    limit_threads(settings.threads)
     from scoring_runtime.worker import start_worker  # noqa: PLC0415  # half of the start's imports
 
     return start_worker(settings, draining)

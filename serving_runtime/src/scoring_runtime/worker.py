@@ -20,7 +20,7 @@ from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.connections import MAX_CONNECTIONS, ConnectionLimit
 from scoring_runtime.errors import InvalidSettingsError, LoadError, ScorerFailedError
-from scoring_runtime.loading import limit_threads, load_model
+from scoring_runtime.loading import load_model
 from scoring_runtime.logs import configure_logging, configure_redaction
 from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
@@ -67,7 +67,6 @@ def start_worker(settings: Settings, draining: Event) -> Flask:
     configure_logging(settings.log_level)
     capture_output()
     configure_redaction(settings.redact_patterns, settings.model_uri)
-    limit_threads(settings.threads)
     slot = ModelSlot(_follow(draining).is_set)
     batcher = Batcher(settings.max_queue, settings.max_wait_seconds, end=partial(_end_after_answers, settings))
     if settings.keep_together:

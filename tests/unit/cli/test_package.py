@@ -189,6 +189,23 @@ def test_failure_of_the_users_own_code_is_told_with_its_place(folder: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+def test_script_that_ends_the_process_is_told(folder: Path) -> None:
+    """It would look like success, without an archive."""
+    (folder / "ending.py").write_text("import sys\nsys.exit(0)\n")
+    done = package(folder, f"{folder}/ending.py:model")
+    assert done.status == 2
+    assert "SystemExit: 0" in done.stderr
+
+
+def test_model_is_not_replaced_by_its_archive(folder: Path) -> None:
+    model = folder / "iris.tar"
+    model.write_bytes(b"all there is")
+    done = package(folder, model)
+    assert done.status == 2
+    assert "is the model itself" in done.stderr
+    assert model.read_bytes() == b"all there is"
+
+
 def test_example_that_does_not_fit_the_model_is_told(folder: Path) -> None:
     (folder / "example.json").write_text('{"input": [[1, 2]]}')
     done = package(folder, f"{folder}/train.py:train", "--example", folder / "example.json")

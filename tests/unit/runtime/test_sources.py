@@ -26,6 +26,7 @@ from scoring_runtime.errors import (
     SignatureMissingError,
 )
 from scoring_runtime.settings import Settings
+from scoring_runtime.sources.http_client import find_proxy
 
 FILES = {"manifest.json": b"{}", "sub/weights.bin": os.urandom(100_000), "empty": b""}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -456,3 +457,13 @@ def test_hostile_answers_of_hub_and_registry_are_told_and_nothing_lands_outside(
         tmp_path / "credentials" / "HF_TOKEN",
         tmp_path / "credentials" / "..data" / "HF_TOKEN",
     }
+
+
+@pytest.mark.parametrize(
+    ("proxy", "address"), [("proxy:3128", "http://proxy:3128"), ("http://a:b@proxy", "http://a:b@proxy")]
+)
+def test_proxy_without_a_scheme_is_asked_by_http(monkeypatch: pytest.MonkeyPatch, proxy: str, address: str) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert find_proxy("https://models.example.com/faq.tar") == address

@@ -85,7 +85,10 @@ def command(form: str, **given: Any) -> None:
     """
     wish = Wish(**given)
     archive = wish.to or Path(f"{wish.name}.tar")
-    packed = pack(find_model(wish.model), read_hints(wish))
+    model = find_model(wish.model)
+    if isinstance(model, Path) and archive.exists() and archive.samefile(model):
+        raise InputInvalid(f"--to: {archive} is the model itself, which the archive would replace: name another file.")
+    packed = pack(model, read_hints(wish))
     manifest = build_manifest(wish, packed)
     labels = {LABELS: wish.labels} if wish.labels else {}
     try:

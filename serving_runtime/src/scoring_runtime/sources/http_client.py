@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 
@@ -115,8 +115,8 @@ class HttpClient:
             if proxy is None:
                 self._pools[proxy] = urllib3.PoolManager(**options)
             else:
-                user = urlsplit(proxy).username
-                secret = f"{user}:{urlsplit(proxy).password or ''}" if user else None
+                parts = urlsplit(proxy)
+                secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
                 headers = urllib3.make_headers(proxy_basic_auth=secret)
                 self._pools[proxy] = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         return self._pools[proxy]
@@ -177,7 +177,9 @@ def find_proxy(url: str) -> str | None:
     parts = urlsplit(url)
     if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    # As curl and others take it: without a scheme it is spoken to by HTTP.
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def make_basic_header(user: str, password: str) -> str:
