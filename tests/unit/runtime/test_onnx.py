@@ -48,6 +48,24 @@ def write_model(folder: Path, name: str = "model.onnx", **how: Any) -> Path:
     return path
 
 
+def write_graph(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, Any], outputs: list[str]) -> Path:
+    """Write a model of these nodes whose outputs have no shape; inputs named shape are of whole numbers."""
+    kinds = {"shape": TensorProto.INT64}
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [
+            helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), axes)
+            for name, axes in inputs.items()
+        ],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+    )
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    return path
+
+
 def load(path: Path, **options: Any) -> OnnxScorer:
     scorer = OnnxScorer()
     scorer.load(ModelSource(path, path.parent, options))
@@ -294,6 +312,30 @@ def test_fixed_number_of_items_is_told_by_the_signature(tmp_path: Path) -> None:
     scorer = load(write_model(tmp_path, first=1))
     assert scorer.signature is not None
     assert not scorer.signature.is_batched()
+
+
+def test_output_whose_axes_only_the_run_tells_is_answered(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"]), helper.make_node("Relu", ["x"], ["z"])]
+    scorer = load(write_graph(tmp_path / "model.onnx", nodes, {"x": ["n", 4], "shape": ["k"]}, ["y", "z"]))
+    assert scorer.signature is not None
+    assert scorer.signature.outputs == ()
+    outputs = scorer.score({"x": ITEMS, "shape": np.array([3, 2, 2])})
+    assert {name: tensor.shape for name, tensor in outputs.items()} == {"y": (3, 2, 2), "z": (3, 4)}
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_single_number_beside_the_answers_is_left_out(tmp_path: Path, engine: str) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["z"]), helper.make_node("ReduceSum", ["z"], ["loss"], keepdims=0)]
+    scorer = load(write_graph(tmp_path / "model.onnx", nodes, {"x": ["n", 4]}, ["z", "loss"]), engine=engine)
+    assert list(scorer.score({"x": ITEMS})) == ["z"]
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_input_without_axes_is_refused(tmp_path: Path, engine: str) -> None:
+    nodes = [helper.make_node("Add", ["x", "factor"], ["z"])]
+    path = write_graph(tmp_path / "model.onnx", nodes, {"x": ["n", 4], "factor": []}, ["z"])
+    with pytest.raises(ModelInvalidError, match=r"input 'factor' is a .* first axis counts the items"):
+        load(path, engine=engine)
 
 
 def test_threads_are_those_given(model: Path) -> None:

@@ -195,6 +195,75 @@ class TestInputs:
         rows = TABLE.head(8)
         assert ask(attach_task(scorer), rows.to_dict("records")) == model.predict(rows).tolist()
 
+    @pytest.mark.parametrize(
+        ("numbers", "kinds"),
+        [
+            (["age", "income"], ["city"]),
+            ([0, 2], [1]),
+            (slice(0, 1), slice("city", "city")),
+            ([True, False, True], [False, True, False]),
+            (slice("income", None), [-2]),
+        ],
+        ids=["names", "places", "slices", "masks", "open-slice"],
+    )
+    def test_columns_may_be_chosen_in_every_way_that_scikit_learn_takes(
+        self, tmp_path: Path, numbers: Any, kinds: Any
+    ) -> None:
+        columns = ColumnTransformer([("numbers", StandardScaler(), numbers), ("kinds", OneHotEncoder(), kinds)])
+        table = TABLE[["age", "city", "income"]]
+        scorer = load(make_pipeline(columns, LogisticRegression()).fit(table, NAMES), tmp_path)
+        assert describe(scorer) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,)), ("income", "FP64", (-1,))]
+
+    def test_column_of_texts_may_be_chosen_by_its_place(self, tmp_path: Path) -> None:
+        columns = ColumnTransformer([("texts", TfidfVectorizer(), 1), ("numbers", StandardScaler(), ["age"])])
+        model = make_pipeline(columns, LogisticRegression()).fit(TABLE[["age", "remark"]], NAMES)
+        assert describe(load(model, tmp_path)) == [("age", "FP64", (-1,)), ("remark", "BYTES", (-1,))]
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+            make_pipeline(FunctionTransformer(), OrdinalEncoder()),
+            make_pipeline("passthrough", OneHotEncoder()),
+            ColumnTransformer([("inner", OneHotEncoder(), ["city"])]),
+            SimpleImputer(strategy="most_frequent"),
+        ],
+        ids=["after-an-imputer", "after-a-function", "after-nothing", "nested", "imputer-alone"],
+    )
+    def test_column_of_texts_is_known_behind_other_steps(self, tmp_path: Path, part: Any) -> None:
+        columns = ColumnTransformer([("city", part, ["city"]), ("age", "passthrough", ["age"])])
+        scorer = load(columns.fit(TABLE[["age", "city"]]), tmp_path)
+        assert describe(scorer) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,))]
+
+    def test_every_member_of_a_union_tells_of_its_columns(self, tmp_path: Path) -> None:
+        members = [
+            ColumnTransformer([("a", StandardScaler(), ["age"])]),
+            ColumnTransformer([("c", OneHotEncoder(), ["city"])]),
+        ]
+        model = make_pipeline(make_union(*members), LogisticRegression()).fit(TABLE[["age", "city"]], NAMES)
+        assert describe(load(model, tmp_path)) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,))]
+
+    def test_encoder_alone_tells_of_its_columns(self, tmp_path: Path) -> None:
+        model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(TABLE[["city", "member"]], NAMES)
+        assert describe(load(model, tmp_path)) == [("city", "BYTES", (-1,)), ("member", "BOOL", (-1,))]
+
+    def test_rows_of_texts_are_known_by_their_encoder(self, tmp_path: Path) -> None:
+        model = OrdinalEncoder().fit(np.array([["a", "x"], ["b", "y"]], dtype=object))
+        scorer = load(model, tmp_path)
+        assert describe(scorer) == [("input", "BYTES", (-1, 2))]
+        assert ask(attach_task(scorer), [["b", "x"]]).tolist() == [[1.0, 0.0]]
+
+    @pytest.mark.parametrize("table", [ROWS[:, :1], pd.DataFrame({"a": ROWS[:, 0]})], ids=["array", "frame"])
+    def test_model_of_one_column_takes_a_signature_of_plain_numbers(self, tmp_path: Path, table: Any) -> None:
+        model = LinearRegression().fit(table, CLASSES)
+        task = attach_given(model, tmp_path, make_signature({"x": ("FP64", [-1])}))
+        np.testing.assert_allclose(ask(task, ROWS[:3, 0].tolist()), model.predict(table[:3]))
+
+    def test_manifests_signature_of_one_column_of_several_is_refused(self, tmp_path: Path) -> None:
+        model = LogisticRegression().fit(pd.DataFrame(ROWS, columns=["a", "b", "c"]), CLASSES)
+        with pytest.raises(ManifestInvalidError, match="lacks the input 'b'"):
+            attach_given(model, tmp_path, make_signature({"a": ("FP64", [-1])}))
+
     def test_missing_number_reaches_the_imputer(self, tmp_path: Path) -> None:
         row = {"age": None, "city": "Oslo", "income": 1.0, "member": True, "remark": "good"}
         assert ask(attach_task(load(make_table_model(), tmp_path)), [row])[0] in {"yes", "no"}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import onnxruntime
@@ -23,7 +23,14 @@ from scoring_runtime.errors import (
     OverloadedError,
     ScoringFailedError,
 )
-from scoring_runtime.tensors import ANY_SIZE, DataType, Signature, Tensor, Tensors, TensorSpec, find_datatype, is_shape
+from scoring_runtime.scorers.engine_signatures import (
+    leave_out_scalars,
+    list_port_names,
+    list_session_outputs,
+    read_ports,
+    read_session,
+)
+from scoring_runtime.tensors import Signature, Tensor, Tensors, is_shape
 
 Optimisation = Literal["none", "basic", "extended", "all"]
 Precision = Literal["float32", "bfloat16"]
@@ -35,12 +42,6 @@ _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 _SEVERITY_FATAL = 4
-_DATATYPES: dict[str, DataType] = {
-    "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(float16)": "FP16", "tensor(string)": "BYTES",
-    "tensor(bool)": "BOOL", "tensor(int8)": "INT8", "tensor(int16)": "INT16", "tensor(int32)": "INT32",
-    "tensor(int64)": "INT64", "tensor(uint8)": "UINT8", "tensor(uint16)": "UINT16", "tensor(uint32)": "UINT32",
-    "tensor(uint64)": "UINT64",
-}  # fmt: skip
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 _BFLOAT16 = "BF16"
 """OpenVINO's name among what a CPU can do."""
@@ -113,8 +114,8 @@ class OnnxRuntimeEngine:
         with _explain_failures(path), _return_memory():
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         self.device = "cuda" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
-        self.signature = _read_session(self._session)
-        self._outputs = [spec.name for spec in self.signature.outputs]
+        self.signature = read_session(self._session)
+        self._outputs = list_session_outputs(self._session)
 
     def run(self, batch: Tensors) -> Tensors:
         """Return the model's outputs by name. Raises InvalidInputError, OverloadedError or ScoringFailedError."""
@@ -124,7 +125,7 @@ class OnnxRuntimeEngine:
             raise InvalidInputError(f"The model does not take this input: {_shorten(error)}") from error
         except (failures.Fail, failures.RuntimeException, MemoryError) as error:
             raise _explain_run(error) from error
-        return dict(zip(self._outputs, outputs, strict=True))
+        return leave_out_scalars(dict(zip(self._outputs, outputs, strict=True)))
 
 
 class OpenVinoEngine:
@@ -150,8 +151,8 @@ class OpenVinoEngine:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(str(path)), "CPU", properties)
         self._request = compiled.create_infer_request()
-        inputs, outputs = _describe_ports(compiled.inputs), _describe_ports(compiled.outputs)
-        self.signature = Signature(inputs=inputs, outputs=outputs)
+        self.signature = read_ports(compiled.inputs, compiled.outputs)
+        self._outputs = list_port_names(compiled.outputs)
 
     def run(self, batch: Tensors) -> Tensors:
         """Return the model's outputs by name. Raises InvalidInputError, OverloadedError or ScoringFailedError."""
@@ -164,7 +165,7 @@ class OpenVinoEngine:
             if _is_memory(error):
                 raise _explain_run(error) from error
             raise InvalidInputError(f"The model does not take this input: {_shorten(error)}") from error
-        return {spec.name: np.asarray(results[row]) for row, spec in enumerate(self.signature.outputs)}
+        return leave_out_scalars({name: np.asarray(results[row]) for row, name in enumerate(self._outputs)})
 
 
 def computes_in(precision: Precision) -> bool:
@@ -235,42 +236,6 @@ def _is_memory(error: Exception) -> bool:
 
 def _shorten(error: Exception) -> str:
     return " ".join(str(error).split())[:_SHOWN_CHARACTERS]
-
-
-def _read_session(session: onnxruntime.InferenceSession) -> Signature:
-    for value in session.get_inputs():
-        if value.type not in _DATATYPES or not value.shape:
-            raise ModelInvalidError(
-                f"The model's input {value.name!r} is a {value.type} of the shape {value.shape}: export it so that it takes "
-                "tensors whose first axis counts the items."
-            )
-    return Signature(inputs=_describe_values(session.get_inputs()), outputs=_describe_values(session.get_outputs()))
-
-
-def _describe_values(values: list[Any]) -> tuple[TensorSpec, ...]:
-    # Outputs that are no tensors (the maps of scikit-learn's converters) have no place in any protocol: left out.
-    return tuple(
-        TensorSpec(
-            name=value.name, datatype=_DATATYPES[value.type], shape=tuple(_get_size(size) for size in value.shape)
-        )
-        for value in values
-        if value.type in _DATATYPES and value.shape
-    )
-
-
-def _get_size(size: int | str | None) -> int:
-    return size if isinstance(size, int) else ANY_SIZE
-
-
-def _describe_ports(ports: list[Any]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(
-            name=port.get_any_name() if port.get_names() else f"output_{row}",
-            datatype=find_datatype(np.empty(0, port.get_element_type().to_dtype())),
-            shape=tuple(ANY_SIZE if size.is_dynamic else size.get_length() for size in port.get_partial_shape()),
-        )
-        for row, port in enumerate(ports)
-    )
 
 
 def _check_shapes(batch: Tensors, signature: Signature) -> None:

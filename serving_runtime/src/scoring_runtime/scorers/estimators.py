@@ -1,40 +1,45 @@
 """What a fitted scikit-learn estimator tells of its inputs, and how tensors become what it takes. Used by scorers/sklearn.
 
-The names and types of a table's columns come from the estimator where it was fitted on a DataFrame; scikit-learn keeps no
-types, so those of a ColumnTransformer's columns are told by the transformers that they go to.
+The names of a table's columns come from the estimator where it was fitted on a DataFrame, their types from its parts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from scoring_runtime.errors import ManifestInvalidError
-from scoring_runtime.tensors import ANY_SIZE, DataType, Signature, Tensor, Tensors, TensorSpec
+from scoring_runtime.scorers.column_types import find_column_types, read_attribute
+from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec
 
 INPUT = "input"
 """Name of the only input of a model without named columns."""
 
-# Where estimators keep those that get the input: pipelines and unions their first, searches and ensembles a fitted one.
-_NAMED_STEPS = ("steps", "transformer_list")
-_FITTED_LISTS = ("estimators_", "calibrated_classifiers_")
-_FITTED = ("best_estimator_", "regressor_", "estimator_", "estimator")
 _TABLE_AXES = 2
 
 
 def derive_signature(model: object) -> Signature | None:
-    """Return the inputs: a text, a row of numbers, or named columns; None when the estimator does not tell."""
-    names = _read_attribute(model, "feature_names_in_")
+    """Return the inputs: a text, a row of numbers or of texts, or named columns; None when the estimator does not tell."""
+    names = read_attribute(model, "feature_names_in_")
     if names is not None:
-        kinds = dict(_find_column_types(_find_first(model)))
-        columns = [TensorSpec(name=str(name), datatype=kinds.get(name, "FP64"), shape=(ANY_SIZE,)) for name in names]
+        kinds = find_column_types(model, names.tolist())
+        columns = [
+            TensorSpec(name=name, datatype=kinds.get(name, "FP64"), shape=(ANY_SIZE,)) for name in names.tolist()
+        ]
         return Signature(inputs=tuple(columns))
-    if _is_vectorizer(_find_first(model)):
+    size = read_attribute(model, "n_features_in_")
+    if size is not None:
+        return Signature(inputs=(_describe_rows(model, int(size)),))
+    if find_column_types(model, [INPUT]) == {INPUT: "BYTES"}:
         return Signature(inputs=(TensorSpec(name=INPUT, datatype="BYTES", shape=(ANY_SIZE,)),))
-    size = _read_attribute(model, "n_features_in_")
-    if size is None:
-        return None
-    return Signature(inputs=(TensorSpec(name=INPUT, datatype="FP64", shape=(ANY_SIZE, int(size))),))
+    return None
+
+
+def _describe_rows(model: object, size: int) -> TensorSpec:
+    kinds = find_column_types(model, range(size))
+    # A row has one type; numbers among texts are what only the manifest can tell.
+    is_text = len(kinds) == size and set(kinds.values()) == {"BYTES"}
+    return TensorSpec(name=INPUT, datatype="BYTES" if is_text else "FP64", shape=(ANY_SIZE, size))
 
 
 def choose_input(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensors], Any]:
@@ -42,10 +47,11 @@ def choose_input(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensor
 
     Raises ManifestInvalidError for several inputs that are no columns, or that are others than the model was fitted on.
     """
-    fitted = _read_attribute(model, "feature_names_in_")
+    fitted = read_attribute(model, "feature_names_in_")
     names = None if fitted is None else [str(name) for name in fitted]
-    if len(specs) == 1:
-        return _choose_single(specs[0], names)
+    if len(specs) == 1 and not (names and len(names) > 1 and len(specs[0].shape) == 1):
+        is_table = read_attribute(model, "n_features_in_") is not None
+        return _choose_single(specs[0], names, is_table=is_table)
     wrong = [spec.name for spec in specs if len(spec.shape) != 1]
     if wrong:
         raise ManifestInvalidError(
@@ -62,12 +68,14 @@ def choose_input(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensor
     return lambda tensors: _make_table({name: tensors[name] for name in names})
 
 
-def _choose_single(spec: TensorSpec, names: Sequence[str] | None) -> Callable[[Tensors], Any]:
+def _choose_single(spec: TensorSpec, names: Sequence[str] | None, *, is_table: bool) -> Callable[[Tensors], Any]:
     name = spec.name
-    if names == [name] and len(spec.shape) == 1:
-        return lambda tensors: _make_table({name: tensors[name]})
+    if names is not None and len(spec.shape) == 1:
+        return lambda tensors: _make_table({names[0]: tensors[name]})
     if names is not None and len(spec.shape) == _TABLE_AXES:
         return lambda tensors: _make_table(dict(zip(names, tensors[name].T, strict=True)))
+    if is_table and len(spec.shape) == 1:
+        return lambda tensors: tensors[name].reshape(-1, 1)
     if spec.datatype == "BYTES" and len(spec.shape) == 1:
         return lambda tensors: tensors[name].tolist()
     return lambda tensors: tensors[name]
@@ -77,52 +85,3 @@ def _make_table(columns: dict[str, Tensor]) -> Any:  # noqa: ANN401  # pandas ha
     import pandas as pd  # noqa: PLC0415  # only models of tables need it, and it takes 0.3 s to import
 
     return pd.DataFrame(columns)
-
-
-def _find_first(model: object) -> object:
-    """Return the estimator that gets the input itself: the first step of a pipeline, within searches and ensembles too."""
-    inner = next((inner for inner in _list_inner(model) if inner is not None), None)
-    return model if inner is None else _find_first(inner)
-
-
-def _list_inner(model: object) -> Iterator[object]:
-    """Yield an estimator's own first estimators, the fitted ones before others; None for those it lacks."""
-    for name in _NAMED_STEPS:
-        steps = _read_attribute(model, name)
-        yield steps[0][1] if isinstance(steps, list) and steps else None
-    for name in _FITTED_LISTS:
-        fitted = _read_attribute(model, name)
-        yield fitted[0] if isinstance(fitted, list) and fitted else None
-    for name in _FITTED:
-        yield _read_attribute(model, name)
-
-
-def _find_column_types(model: object) -> Iterator[tuple[object, DataType]]:
-    """Yield the columns of a ColumnTransformer that are not FP64, with their types."""
-    for _, transformer, columns in _read_attribute(model, "transformers_") or ():
-        names = [columns] if isinstance(columns, str) else list(columns)
-        first = _find_first(transformer)
-        if _is_vectorizer(first):
-            yield from ((name, "BYTES") for name in names)
-        categories = _read_attribute(first, "categories_") or ()
-        for name, known in zip(names, categories, strict=False):
-            yield name, _find_category_type(known)
-
-
-def _find_category_type(categories: Tensor) -> DataType:
-    values: np.ndarray[Any, Any] = np.asarray(categories)
-    if values.dtype.kind == "b":
-        return "BOOL"
-    return "BYTES" if values.dtype.kind in "OSUT" else "FP64"
-
-
-def _is_vectorizer(model: object) -> bool:
-    return hasattr(model, "build_analyzer")
-
-
-def _read_attribute(model: object, name: str) -> Any:  # noqa: ANN401  # estimators have no types
-    """Return an attribute; None where it is missing: pipelines and searches pass such questions on, and may fail."""
-    try:
-        return getattr(model, name, None)
-    except (ValueError, TypeError, KeyError):
-        return None
