@@ -116,14 +116,15 @@ def _check_tensor(tensor: Tensor, spec: TensorSpec) -> Tensor:
         )
     if not tensor.size:
         raise EmptyInputError(f"The input {spec.name!r} is empty: send at least one item with one value or more.")
-    return _decode_texts(tensor, spec.name) if datatype == "BYTES" else tensor
+    return _decode_texts(tensor, spec) if datatype == "BYTES" else tensor
 
 
-def _decode_texts(tensor: Tensor, name: str) -> Tensor:
+def _decode_texts(tensor: Tensor, spec: TensorSpec) -> Tensor:
     decoded = tensor.astype(object)
     try:
         for place, value in enumerate(tensor.flat):
-            decoded.flat[place] = value.decode() if isinstance(value, bytes) else str(value)
+            if value is not None or not spec.nullable:
+                decoded.flat[place] = value.decode() if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"A text of the input {name!r} is not UTF-8: send the texts in UTF-8.") from error
+        raise InvalidInputError(f"A text of the input {spec.name!r} is not UTF-8: send the texts in UTF-8.") from error
     return decoded

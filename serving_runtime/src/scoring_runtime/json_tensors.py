@@ -1,8 +1,8 @@
 """Reads JSON values as tensors of a signature, strictly, and says where a value is wrong; writes tensors as JSON. Below tasks.
 
 Strict, because a model answers wrong input as readily as right input: a text is no number, true is no 1, 3.5 is no integer.
-null is a missing number (NaN) where the datatype has one. numpy converts; only when that fails, or gives another shape,
-is the value walked through to find the place.
+null is a missing number (NaN) where the datatype has one, and a missing text where the signature says so. numpy converts; only
+when that fails, or gives another shape, is the value walked through to find the place.
 """
 
 from base64 import b64encode
@@ -51,7 +51,7 @@ class TensorReader:
 
     def __init__(self, spec: TensorSpec) -> None:
         self.spec = spec
-        self._types = _TYPES[spec.datatype]
+        self._types = _TYPES[spec.datatype] | ({type(None)} if spec.nullable else set())
         self._dtype = get_dtype(spec.datatype)
         self._is_whole = spec.datatype in _INTEGERS
         # numpy makes them infinite without a word when it reads numbers too large from a list.
@@ -114,7 +114,7 @@ class TensorReader:
     def _find_wrong_value(self, value: Json) -> Iterator[str]:
         datatype = self.spec.datatype
         if type(value) not in self._types:
-            yield f"is {_show(value)}; {_describe_wanted(datatype)} is expected here"
+            yield f"is {_show(value)}; {_describe_wanted(self.spec)} is expected here"
         elif self._is_whole and not _is_integer(value, np.iinfo(self._dtype)):
             yield f"is {_show(value)}, which is no whole number of {datatype}"
         elif datatype in _FLOATS and value is not None and abs(value) > float(np.finfo(self._dtype).max):
@@ -169,10 +169,11 @@ def _is_integer(value: float, limits: np.iinfo[Any]) -> bool:
     return is_exact and limits.min <= value <= limits.max
 
 
-def _describe_wanted(datatype: DataType) -> str:
-    if datatype in _FLOATS:
+def _describe_wanted(spec: TensorSpec) -> str:
+    if spec.datatype in _FLOATS:
         return "a number or null"
-    return {"BYTES": "a text", "BOOL": "true or false"}.get(datatype, "a whole number")
+    wanted = {"BYTES": "a text", "BOOL": "true or false"}.get(spec.datatype, "a whole number")
+    return f"{wanted} or null" if spec.nullable else wanted
 
 
 def _show(value: Json) -> str:

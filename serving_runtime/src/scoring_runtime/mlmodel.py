@@ -41,6 +41,7 @@ class Column(BaseModel):
 
     type: Any
     name: str | None = None
+    required: bool = True
     tensor: TensorField | None = Field(default=None, alias="tensor-spec")
 
 
@@ -115,7 +116,9 @@ def _describe_column(column: Column, place: int, count: int) -> TensorSpec:
     datatype = _COLUMN_TYPES.get(column.type) if isinstance(column.type, str) else None
     if datatype is None:
         raise _explain_type(column.type, name)
-    return TensorSpec(name=name, datatype=datatype, shape=(ANY_SIZE,))
+    return TensorSpec(
+        name=name, datatype=datatype, shape=(ANY_SIZE,), nullable=datatype == "BYTES" and not column.required
+    )
 
 
 def _find_tensor_type(dtype: str, name: str) -> DataType:

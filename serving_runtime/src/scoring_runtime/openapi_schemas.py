@@ -7,7 +7,7 @@ import numpy as np
 
 from scoring_runtime.model import ServedModel
 from scoring_runtime.protocols.model_interface import DATATYPES, ModelInterface
-from scoring_runtime.tensors import ANY_SIZE, DataType, Tensor, TensorSpec, get_dtype
+from scoring_runtime.tensors import ANY_SIZE, Tensor, TensorSpec, get_dtype
 
 JSON_TYPE = "application/json"
 
@@ -191,24 +191,25 @@ def _describe_object(properties: Json) -> Json:
 
 
 def _describe_tensor(spec: TensorSpec) -> Json:
-    return _describe_nested(spec.datatype, spec.shape)
+    return _describe_nested(spec, spec.shape)
 
 
 def _describe_item(spec: TensorSpec) -> Json:
-    return _describe_nested(spec.datatype, spec.shape[1:])
+    return _describe_nested(spec, spec.shape[1:])
 
 
-def _describe_nested(datatype: DataType, shape: tuple[int, ...]) -> Json:
+def _describe_nested(spec: TensorSpec, shape: tuple[int, ...]) -> Json:
     """Return the schema of a nested list, the size of whose every axis is given or free."""
     if not shape:
-        return _describe_value(datatype)
+        return _describe_value(spec)
     sizes = {} if shape[0] == ANY_SIZE else {"minItems": shape[0], "maxItems": shape[0]}
-    return {"type": "array", "items": _describe_nested(datatype, shape[1:]), **sizes}
+    return {"type": "array", "items": _describe_nested(spec, shape[1:]), **sizes}
 
 
-def _describe_value(datatype: DataType) -> Json:
+def _describe_value(spec: TensorSpec) -> Json:
+    datatype = spec.datatype
     if datatype == "BYTES":
-        return _TEXT
+        return {"type": ["string", "null"]} if spec.nullable else _TEXT
     if datatype == "BOOL":
         return {"type": "boolean"}
     if datatype.startswith("FP"):

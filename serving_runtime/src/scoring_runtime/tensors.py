@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Tensor: TypeAlias = NDArray[Any]
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -39,13 +39,24 @@ _TEXT_KINDS = "OSU"
 
 
 class TensorSpec(BaseModel):
-    """One tensor of a signature: its name, its datatype and its shape, with -1 for a size that varies."""
+    """One tensor of a signature: its name, its datatype and its shape, with -1 for a size that varies.
+
+    Texts may be missing (None) where it is `nullable`; floats always may, as NaN.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     datatype: DataType
     shape: tuple[int, ...] = Field(min_length=1)
+    nullable: bool = False
+
+    @field_validator("nullable")
+    @classmethod
+    def _check_nullable(cls, nullable: bool, info: ValidationInfo) -> bool:  # as pydantic calls it
+        if nullable and info.data.get("datatype") != "BYTES":
+            raise ValueError("only BYTES can be nullable: floats are null where they are NaN, other types never are")
+        return nullable
 
 
 class Signature(BaseModel):

@@ -221,6 +221,22 @@ class TestModelFile:
         assert (found.name, found.datatype, found.shape) == spec
 
     @pytest.mark.parametrize(
+        ("column", "nullable"),
+        [
+            ({"type": "string", "name": "s", "required": False}, True),
+            ({"type": "string", "name": "s", "required": True}, False),
+            ({"type": "string", "name": "s"}, False),
+            ({"type": "double", "name": "d", "required": False}, False),
+        ],
+    )
+    def test_text_that_is_not_required_may_be_missing(
+        self, tmp_path: Path, column: dict[str, Any], nullable: bool
+    ) -> None:
+        signature = derive_signature(read_mlmodel(write(tmp_path, signature={"inputs": json.dumps([column])})))
+        assert signature is not None
+        assert signature.inputs[0].nullable is nullable
+
+    @pytest.mark.parametrize(
         "column",
         [
             {"type": "datetime", "name": "when"},

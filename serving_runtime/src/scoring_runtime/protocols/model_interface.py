@@ -154,9 +154,9 @@ def refuse_extensions(parameters: Collection[str]) -> None:
 
 
 @lru_cache(maxsize=256)
-def make_reader(name: str, datatype: DataType, shape: Shape) -> TensorReader:
+def make_reader(name: str, datatype: DataType, shape: Shape, *, nullable: bool = False) -> TensorReader:
     """Return what reads JSON values as this tensor. Kept, since requests of one client are alike."""
-    return TensorReader(TensorSpec(name=name, datatype=datatype, shape=shape))
+    return TensorReader(TensorSpec(name=name, datatype=datatype, shape=shape, nullable=nullable))
 
 
 def widen_tensor(spec: TensorSpec, tensor: Tensor) -> Tensor:

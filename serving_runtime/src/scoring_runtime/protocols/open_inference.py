@@ -180,7 +180,7 @@ def _read_input(spec: TensorSpec, item: dict[str, Json], parameters: Mapping[str
     shape = read_shape(spec.name, item.get("shape"))
     fitting = fit_shape(spec, shape)
     if "binary_data_size" not in parameters:
-        tensor = _read_values(spec.name, item.get("data"), (datatype, shape), parameters)
+        tensor = _read_values(spec, item.get("data"), (datatype, shape), parameters)
     elif "data" in item:
         raise InvalidInputError(f"Input {spec.name!r} has both data and binary_data_size: send one of them.")
     else:
@@ -188,16 +188,19 @@ def _read_input(spec: TensorSpec, item: dict[str, Json], parameters: Mapping[str
     return widen_tensor(spec, tensor.reshape(fitting))
 
 
-def _read_values(name: str, data: Json, kind: tuple[DataType, Shape], parameters: Mapping[str, Json]) -> Tensor:
+def _read_values(spec: TensorSpec, data: Json, kind: tuple[DataType, Shape], parameters: Mapping[str, Json]) -> Tensor:
     """Return the elements of a tensor, nested in its shape or as one flat list."""
     refuse_extensions(parameters)
     if not isinstance(data, list):
-        raise MissingInputError(f"Input {name!r} has no data: send its elements as a list, or as bytes.")
+        raise MissingInputError(f"Input {spec.name!r} has no data: send its elements as a list, or as bytes.")
     datatype, shape = kind
     is_nested = bool(data) and isinstance(data[0], list)
-    reader = make_reader(name, datatype, shape if is_nested else (math.prod(shape),))
-    tensor = reader.read(data, Place(f"data of {name!r}: element "))
-    return decode_texts(name, tensor) if datatype == "BYTES" and parameters.get("content_type") == "base64" else tensor
+    is_encoded = datatype == "BYTES" and parameters.get("content_type") == "base64"
+    reader = make_reader(
+        spec.name, datatype, shape if is_nested else (math.prod(shape),), nullable=spec.nullable and not is_encoded
+    )
+    tensor = reader.read(data, Place(f"data of {spec.name!r}: element "))
+    return decode_texts(spec.name, tensor) if is_encoded else tensor
 
 
 def read_shape(name: str, shape: Json) -> Shape:

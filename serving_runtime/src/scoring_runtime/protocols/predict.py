@@ -130,7 +130,7 @@ def _read_values(spec: TensorSpec, values: Json, place: Place) -> Tensor:
     # First: numpy goes through no array of very many axes, as deep nesting makes it.
     fitting = fit_shape(spec, found.shape)
     texts = np.empty(found.size, np.object_)
-    texts[:] = [_read_text(spec.name, value) for value in found.flat]
+    texts[:] = [value if value is None and spec.nullable else _read_text(spec.name, value) for value in found.flat]
     return texts.reshape(fitting)
 
 

@@ -5,7 +5,7 @@ an encoder's categories, what an imputer fills in. These are looked for along ev
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,13 +17,23 @@ _LEARNED = ("categories_", "statistics_")
 """What estimators learned of each of their columns: the categories of encoders, what imputers fill in."""
 
 
-def find_column_types(model: object, columns: Sequence[Hashable]) -> dict[Hashable, DataType]:
-    """Return the types of those columns that are not FP64. `columns` names all that the model takes, in their order."""
-    found: dict[Hashable, DataType] = {}
-    for column, datatype in _trace(model, columns):
+class ColumnType(NamedTuple):
+    """The datatype of a column, and whether a text may be missing in it."""
+
+    datatype: DataType
+    nullable: bool = False
+
+
+NUMBER = ColumnType("FP64")
+
+
+def find_column_types(model: object, columns: Sequence[Hashable]) -> dict[Hashable, ColumnType]:
+    """Return the types of columns as far as they are known. `columns` names all that the model takes, in their order."""
+    found: dict[Hashable, ColumnType] = {}
+    for column, kind in _trace(model, columns):
         # A part nearer to the input saw the column itself, one after it perhaps what became of it.
-        found.setdefault(column, datatype)
-    return {column: datatype for column, datatype in found.items() if datatype != "FP64"}
+        found.setdefault(column, kind)
+    return found
 
 
 def read_attribute(model: object, name: str) -> Any:  # noqa: ANN401  # estimators have no types
@@ -34,10 +44,11 @@ def read_attribute(model: object, name: str) -> Any:  # noqa: ANN401  # estimato
         return None
 
 
-def _trace(model: object, columns: Sequence[Hashable]) -> Iterator[tuple[Hashable, DataType]]:
+def _trace(model: object, columns: Sequence[Hashable]) -> Iterator[tuple[Hashable, ColumnType]]:
     """Yield columns with the types that are known, those told nearest to the input first."""
     if hasattr(model, "build_analyzer"):
-        yield from ((column, "BYTES") for column in columns)
+        # A vectoriser of texts, which fails where there is none.
+        yield from ((column, ColumnType("BYTES")) for column in columns)
     for name in _LEARNED:
         values = read_attribute(model, name)
         if values is not None and len(values) == len(columns):
@@ -100,8 +111,8 @@ def _find_places(columns: Sequence[Hashable], names: slice) -> slice:
     return slice(start, stop, names.step)
 
 
-def _find_type(learned: object) -> DataType:
+def _find_type(learned: object) -> ColumnType:
     values = np.atleast_1d(np.asarray(learned, dtype=object)).tolist()
     if any(isinstance(value, str) for value in values):
-        return "BYTES"
-    return "BOOL" if values and all(isinstance(value, bool) for value in values) else "FP64"
+        return ColumnType("BYTES", nullable=True)
+    return ColumnType("BOOL") if values and all(isinstance(value, bool) for value in values) else NUMBER

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scoring_runtime.errors import ManifestInvalidError
-from scoring_runtime.scorers.column_types import find_column_types, read_attribute
+from scoring_runtime.scorers.column_types import NUMBER, ColumnType, find_column_types, read_attribute
 from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec
 
 INPUT = "input"
@@ -23,30 +23,40 @@ def derive_signature(model: object) -> Signature | None:
     names = read_attribute(model, "feature_names_in_")
     if names is not None:
         kinds = find_column_types(model, names.tolist())
-        columns = [
-            TensorSpec(name=name, datatype=kinds.get(name, "FP64"), shape=(ANY_SIZE,)) for name in names.tolist()
-        ]
-        return Signature(inputs=tuple(columns))
+        columns = [(name, kinds.get(name, NUMBER)) for name in names.tolist()]
+        return Signature(inputs=tuple(_describe(name, kind, (ANY_SIZE,)) for name, kind in columns))
     size = read_attribute(model, "n_features_in_")
     if size is not None:
         return Signature(inputs=(_describe_rows(model, int(size)),))
-    if find_column_types(model, [INPUT]) == {INPUT: "BYTES"}:
-        return Signature(inputs=(TensorSpec(name=INPUT, datatype="BYTES", shape=(ANY_SIZE,)),))
-    return None
+    text = find_column_types(model, [INPUT]).get(INPUT)
+    return None if text is None else Signature(inputs=(_describe(INPUT, text, (ANY_SIZE,)),))
 
 
 def _describe_rows(model: object, size: int) -> TensorSpec:
-    kinds = find_column_types(model, range(size))
+    found = find_column_types(model, range(size))
+    kinds = {found.get(column, NUMBER) for column in range(size)}
     # A row has one type; numbers among texts are what only the manifest can tell.
-    is_text = len(kinds) == size and set(kinds.values()) == {"BYTES"}
-    return TensorSpec(name=INPUT, datatype="BYTES" if is_text else "FP64", shape=(ANY_SIZE, size))
+    return _describe(INPUT, kinds.pop() if len(kinds) == 1 else NUMBER, (ANY_SIZE, size))
+
+
+def _describe(name: str, kind: ColumnType, shape: tuple[int, ...]) -> TensorSpec:
+    return TensorSpec(name=name, datatype=kind.datatype, shape=shape, nullable=kind.nullable)
 
 
 def choose_input(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensors], Any]:
     """Return what makes the model's input of named tensors: texts, an array or, if fitted on one, a DataFrame.
 
-    Raises ManifestInvalidError for several inputs that are no columns, or that are others than the model was fitted on.
+    Missing texts become NaN, as pandas and scikit-learn have them. Raises ManifestInvalidError for several inputs that are no
+    columns, or that are others than the model was fitted on.
     """
+    nullable = [spec.name for spec in specs if spec.nullable]
+    make_input = _choose_form(model, specs)
+    if not nullable:
+        return make_input
+    return lambda tensors: make_input({**tensors, **{name: _mark_missing(tensors[name]) for name in nullable}})
+
+
+def _choose_form(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensors], Any]:
     fitted = read_attribute(model, "feature_names_in_")
     names = None if fitted is None else [str(name) for name in fitted]
     if len(specs) == 1 and not (names and len(names) > 1 and len(specs[0].shape) == 1):
@@ -79,6 +89,11 @@ def _choose_single(spec: TensorSpec, names: Sequence[str] | None, *, is_table: b
     if spec.datatype == "BYTES" and len(spec.shape) == 1:
         return lambda tensors: tensors[name].tolist()
     return lambda tensors: tensors[name]
+
+
+def _mark_missing(texts: Tensor) -> Tensor:
+    missing = np.array([text is None for text in texts.flat]).reshape(texts.shape)
+    return np.where(missing, np.nan, texts)
 
 
 def _make_table(columns: dict[str, Tensor]) -> Any:  # noqa: ANN401  # pandas has no types here
