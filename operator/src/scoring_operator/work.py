@@ -251,7 +251,7 @@ class Work:
         await self.discover()
         for kind in self._scope.kinds:
             if self._store.is_served(kind):
-                await self._watches.list(kind, fresh_seconds)
+                await self._watches.relist(kind, fresh_seconds)
         self._add_all()
         if self._adviser is not None:
             self._adviser.mark()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scoring_operator import watches
+from scoring_operator import watch
 from scoring_operator.api import Manifest
 from scoring_operator.errors import ClusterError, Expired
 from scoring_operator.kinds import DEPLOYMENT, POD, SERVICE, Kind, Scope
@@ -80,7 +80,7 @@ async def follow(cluster: PlayedCluster, heard: Heard, has_come: Callable[[], bo
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.0)
 
 
 def test_every_page_of_the_list_is_taken_and_followed_from_the_lists_version() -> None:
@@ -140,8 +140,8 @@ def test_failed_list_is_tried_again() -> None:
 def test_waits_double_up_to_half_a_minute(
     failures: int, least: float, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watches, "RETRY_SECONDS", 1.0)
-    assert least <= watches.find_wait_seconds(failures) <= most
+    monkeypatch.setattr(watch, "RETRY_SECONDS", 1.0)
+    assert least <= watch.find_wait_seconds(failures) <= most
 
 
 def test_watches_of_some_kinds_end_and_can_be_started_again() -> None:
