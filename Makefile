@@ -3,7 +3,7 @@
 CLUSTER ?= local
 # APP: yes shows the FAQ in the sample app at the end of the demo.
 APP ?= no
-# PROMETHEUS: yes starts Prometheus too (built once, some 2 minutes, where nobody publishes it within reach).
+# PROMETHEUS: yes starts Prometheus too (built once where it cannot be downloaded: 2 minutes on an idle machine, 14 on a busy one).
 PROMETHEUS ?= no
 PYTHON := .venv/bin/python
 UV_VERSION := 0.13.9
