@@ -1,4 +1,4 @@
-"""Artifacts from inside the image and over https, fetched by a container of its own; those from a claim are in the other tests."""
+"""Artifacts from inside the image and over https, fetched by a container of its own; a model without a manifest, from a claim."""
 
 import base64
 import json
@@ -11,12 +11,20 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
+import pandas as pd
 import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from artifacts import Artifacts
-from endpoints import ask
+from endpoints import ask, find_address
 from kubectl import Manifest
 from local_clusters import run_local_cluster
+from samples.demo.clusters import Cluster
+from samples.demo.volumes import close_volume, copy_artifact, open_volume
 from scoring_models import ScoringModels
 
 QUESTION = "how do i remove one thing from an array"
@@ -140,3 +148,21 @@ def test_server_that_is_not_trusted_is_told_and_not_stalled(models: ScoringModel
     conditions = models.kubectl.get("scoringmodel", "distrusted")["status"]["conditions"]
     assert [condition["type"] for condition in conditions] == ["Ready", "Reconciling"]
     models.kubectl("delete", "scoringmodel", "distrusted")
+
+
+def test_model_file_on_a_claim_is_served_as_it_was_saved(
+    models: ScoringModels, cluster: Cluster, images: dict[str, str], tmp_path: Path
+) -> None:
+    table = pd.DataFrame({"city": ["Oslo", "Bergen"] * 4, "member": [True, False] * 4})
+    skops.io.dump(
+        make_pipeline(OneHotEncoder(), LogisticRegression()).fit(table, ["yes", "no"] * 4), tmp_path / "m.skops"
+    )
+    open_volume(cluster, models.kubectl.namespace, images["runtime-sklearn"])
+    copy_artifact(cluster, models.kubectl.namespace, tmp_path / "m.skops", "bare/churn.skops")
+    close_volume(cluster, models.kubectl.namespace)
+    models.apply("bare", model={"uri": "pvc://models/bare/churn.skops"}, hardwareClass="e2e-small")
+    models.wait_until_ready("bare", timeout_seconds=180)
+    address = find_address(models.kubectl, "bare")
+    answer = httpx.post(f"{address}/score", json={"input": [{"city": "Oslo", "member": True}]}, timeout=30)
+    assert answer.json()["result"][0] == ["yes"]
+    models.kubectl("delete", "scoringmodel", "bare")

@@ -30,7 +30,7 @@ from scoring_runtime.redaction import redactor
 from scoring_runtime.settings import Settings
 from scoring_runtime.sources import Access, open_source
 from scoring_runtime.transfers import Bounds, fetch_files
-from scoring_runtime.uris import ModelUri, is_archive_name, parse_uri
+from scoring_runtime.uris import ModelUri, is_archive_name, is_artifact_name, parse_uri
 
 # Loading one of these can run any code that its author put into it. TensorFlow calls its models programs: their operations
 # read and write files.
@@ -78,7 +78,7 @@ def fetch_artifact(settings: Settings) -> Artifact:
     """Find or fetch the artifact, verify its digest and signature, unpack it; or take what the fetching container has left.
 
     Raises LoadErrors: InvalidSettingsError, those of sources and transfers.py, DigestRequiredError, DigestMismatchError,
-    SignatureMissingError, SignatureInvalidError, ArtifactCorruptError, ManifestInvalidError (a single file).
+    SignatureMissingError, SignatureInvalidError, ArtifactCorruptError, ManifestInvalidError (a single file that is no model by itself).
     """
     uri = parse_uri(settings.model_uri)
     if settings.model_fetched:
@@ -91,7 +91,7 @@ def fetch_artifact(settings: Settings) -> Artifact:
         _verify_digest(artifact, settings.model_digest)
         if settings.model_signature_key is not None:
             _verify_signature(uri, found, settings)
-        return _unpack_if_archive(artifact, settings)
+        return _open_folder(artifact, settings)
     except OSError as error:
         raise _explain_disk_error(uri, error, settings.work_dir) from error
 
@@ -116,7 +116,7 @@ def _find(uri: ModelUri, settings: Settings) -> _Found:
         raise ArtifactNotFoundError(f"Nothing at {uri} ({path} in the container). Correct spec.model.uri.")
     if path.is_dir():
         return _Found(path, hash_files(path))
-    _check_archive(path, settings)
+    _check_file(path, settings)
     return _Found(path, {path.name: hash_file(path)})
 
 
@@ -133,7 +133,7 @@ def _fetch(uri: ModelUri, settings: Settings) -> _Found:
             raise ArtifactCorruptError(
                 f"{file.name} of {uri} is not what its server said that it is: its sha256 differs."
             )
-    if not uri.is_folder or (uri.scheme == "oci" and len(files) == 1 and is_archive_name(files[0].name)):
+    if not uri.is_folder or (uri.scheme == "oci" and len(files) == 1 and is_artifact_name(files[0].name)):
         return _Found(folder / files[0].name, hashes)
     return _Found(folder, hashes)
 
@@ -149,15 +149,15 @@ def _make_access(uri: ModelUri, settings: Settings) -> Access:
 def _check_https(uri: ModelUri, settings: Settings) -> None:
     if uri.is_folder or not uri.path.name:
         raise ArtifactNotFoundError(f"{uri} is a folder: over https give one file, such as a .tar.gz of the folder.")
-    _check_archive(uri.path, settings)
+    _check_file(uri.path, settings)
 
 
-def _check_archive(path: PurePath, settings: Settings) -> None:
-    """Raise ManifestInvalidError for any other file, before it is fetched and read."""
-    if not is_archive_name(path.name):
+def _check_file(path: PurePath, settings: Settings) -> None:
+    """Raise ManifestInvalidError for a file that cannot be served by itself, before it is fetched and read."""
+    if not is_artifact_name(path.name):
         raise ManifestInvalidError(
-            f"{settings.model_name} is a single file, which does not say its task: give a folder or archive with a "
-            "manifest.json that names task, format and model file."
+            f"{settings.model_name} is a single file that does not say how it is served: give a folder or archive with a "
+            "manifest.json that names task, format and model file, such as `scoring package` makes."
         )
 
 
@@ -221,12 +221,20 @@ def _add_suffix(text: str) -> str:
     return f"{path.rstrip('/')}.sig{mark}{query}"
 
 
-def _unpack_if_archive(artifact: Artifact, settings: Settings) -> Artifact:
+def _open_folder(artifact: Artifact, settings: Settings) -> Artifact:
+    """Return the artifact as a folder: an archive's content, or a single model in one of its own."""
     if not artifact.path.is_file():
         return artifact
+    is_fetched = artifact.path.is_relative_to(settings.work_dir)
+    is_archive = is_archive_name(artifact.path.name)
+    if is_fetched and not is_archive:
+        return replace(artifact, path=artifact.path.parent)
     folder = _make_empty_folder(settings.work_dir / "unpacked")
+    if not is_archive:
+        (folder / artifact.path.name).symlink_to(artifact.path)
+        return replace(artifact, path=folder)
     unpack_archive(artifact.path, folder, settings.model_max_bytes - artifact.size_bytes)
-    if artifact.path.is_relative_to(settings.work_dir):
+    if is_fetched:
         # What was fetched and unpacked would take its room twice.
         artifact.path.unlink()
     return replace(artifact, path=folder)

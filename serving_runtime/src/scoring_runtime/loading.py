@@ -7,6 +7,7 @@ import orjson
 import structlog
 
 from scoring_runtime.artifacts import fetch_artifact, require_digest
+from scoring_runtime.bare_models import find_manifest
 from scoring_runtime.batching import Batcher, BatchLimits
 from scoring_runtime.errors import (
     LoadError,
@@ -19,7 +20,7 @@ from scoring_runtime.errors import (
     ScoringFailedError,
 )
 from scoring_runtime.expectation import check_answer
-from scoring_runtime.manifest import FILE_NAME, Manifest, find_model, read_manifest
+from scoring_runtime.manifest import Manifest, find_model
 from scoring_runtime.model import ModelSlot, ServedModel
 from scoring_runtime.redaction import cut_uris
 from scoring_runtime.scorers import ModelSource, Scorer, create_scorer, explain_missing_package
@@ -42,7 +43,7 @@ def _load_model(settings: Settings, slot: ModelSlot, batcher: Batcher) -> Served
     _report(slot, "the model is being fetched and verified", settings)
     artifact = fetch_artifact(settings)
     _report(slot, "the model is being loaded", settings)
-    manifest = _read_manifest(artifact.path)
+    manifest = _find_manifest(artifact.path)
     format_name = _choose_format(manifest, settings)
     scorer = create_scorer(format_name)
     limits = TaskLimits(settings.max_image_pixels, settings.threads)
@@ -64,16 +65,11 @@ def _report(slot: ModelSlot, stage: str, settings: Settings) -> None:
     _logger.info(stage, model=settings.model_name, uri=cut_uris(settings.model_uri))
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    """Return the artifact's manifest; for a folder as MLflow saved it, what its own description says."""
-    if not (folder / FILE_NAME).exists() and (folder / "MLmodel").is_file():
-        try:
-            # Only here: it needs a package that only the image for mlflow has.
-            from scoring_runtime.mlmodel import make_manifest  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise explain_missing_package(error, "mlflow") from error
-        return Manifest.model_validate(make_manifest(folder))
-    return read_manifest(folder)
+def _find_manifest(folder: Path) -> Manifest:
+    try:
+        return find_manifest(folder)
+    except ModuleNotFoundError as error:
+        raise explain_missing_package(error, "mlflow") from error
 
 
 def _choose_format(manifest: Manifest, settings: Settings) -> str:

@@ -130,19 +130,19 @@ def describe_predict_answer() -> Json:
 
 
 def make_example_tensors(model: ServedModel, interface: ModelInterface) -> dict[str, Tensor] | None:
-    """Return the manifest's example as tensors, else zeros and texts; None when that would be too long to read."""
+    """Return the manifest's example as tensors, else what the task makes up; None when that would be too long to read."""
     read = _read_example(model, interface)
     tensors = {name: read.get(name, _make_tensor(spec)) for name, spec in interface.inputs.items()}
     return None if sum(tensor.size for tensor in tensors.values()) > _MAX_EXAMPLE_VALUES else tensors
 
 
 def _read_example(model: ServedModel, interface: ModelInterface) -> Mapping[str, Tensor]:
-    example = model.manifest.example
-    if example is None:
-        return {}
     if model.manifest.task == "prediction":
         tensors: Mapping[str, Tensor] = model.task.read(model.task.make_example())
         return tensors
+    example = model.manifest.example
+    if example is None:
+        return {}
     only = next(iter(interface.inputs.values()))
     given = example.get("input")
     is_text = only.datatype == "BYTES" and only.shape == (ANY_SIZE,) and isinstance(given, str)

@@ -1,6 +1,7 @@
 """Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py, sources and logs.py."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -15,6 +16,17 @@ FORMS = (
     "abfs://container@account.dfs.core.windows.net/path, hf://organisation/name or oci://registry/repository:tag"
 )
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+MODEL_SUFFIXES: Mapping[str, str] = {
+    ".skops": "sklearn",
+    ".joblib": "sklearn",
+    ".pkl": "sklearn",
+    ".pickle": "sklearn",
+    ".onnx": "onnx",
+    ".ort": "onnx",
+    ".keras": "keras",
+}
+"""Endings of files that are a model by themselves, which tell its inputs too, and their formats."""
+
 # Their paths are taken as they are written: a % in the name of an object is a %.
 _LITERAL_SCHEMES = ("s3", "gs", "abfs", "abfss", "hf", "oci")
 
@@ -59,14 +71,19 @@ def is_archive_name(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def is_artifact_name(name: str) -> bool:
+    """Tell by its name whether a file is an artifact by itself: an archive, or a model that needs no manifest."""
+    return is_archive_name(name) or PurePosixPath(name).suffix.lower() in MODEL_SUFFIXES
+
+
 def parse_uri(text: str) -> ModelUri:
     """Parse a model URI of one of SCHEMES. Raises InvalidSettingsError, naming SCORING_MODEL_URI, for any other.
 
-    What ends as an archive does is one file, else it is a folder; over https everything without a / at the end is a file.
+    What ends as an archive or a model does is one file, else it is a folder; over https everything without a / at the end is a file.
     """
     uri = _parse(text)
     ends_with_slash = re.split("[?#]", text)[0].endswith("/")
-    is_file = not ends_with_slash and (uri.scheme == "https" or is_archive_name(uri.path.name))
+    is_file = not ends_with_slash and (uri.scheme == "https" or is_artifact_name(uri.path.name))
     return replace(uri, is_folder=uri.is_remote and not is_file)
 
 

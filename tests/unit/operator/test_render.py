@@ -342,6 +342,23 @@ def test_image_of_a_format_is_its_own_or_the_one_that_serves_it_too(
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
 
 
+@pytest.mark.parametrize(
+    ("uri", "image"),
+    [
+        ("pvc://models/churn.skops", "sk:1"),
+        ("s3://models/resnet.ONNX", "onnx:1"),
+        ("https://models.example.com/a.keras?signature=x", "tf:1"),
+        ("pvc://models/faq.tar", "sk:1"),
+    ],
+)
+def test_image_of_a_single_file_is_that_of_its_ending(
+    build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass], uri: str, image: str
+) -> None:
+    images = Settings(runtime_images={"sklearn": "sk:1", "tensorflow": "tf:1", "onnx": "onnx:1", "fetch": "fetch:1"})
+    deployment, _ = render_deployment_of(build_model(model={"uri": uri, "digest": DIGEST}), build_class(), images)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+
 def test_render_names_the_image_that_serves_the_format_when_none_is_known(
     build_model: Callable[..., ScoringModel], build_class: Callable[..., HardwareClass]
 ) -> None:

@@ -165,9 +165,10 @@ def test_a_missing_manifest_says_where_it_belongs(load: Any, faq_folder: Path) -
         load(faq_folder)
 
 
-def test_a_single_file_needs_a_manifest(load: Any, faq_folder: Path) -> None:
-    with pytest.raises(ManifestInvalidError, match="is a single file, which does not say its task"):
-        load(faq_folder / "pipeline.skops", model_format="sklearn")
+def test_a_single_file_of_weights_needs_a_manifest(load: Any, faq_folder: Path) -> None:
+    (faq_folder / "weights.safetensors").touch()
+    with pytest.raises(ManifestInvalidError, match=r"is a single file that .* such as `scoring package` makes"):
+        load(faq_folder / "weights.safetensors", model_format="torch")
 
 
 @pytest.mark.parametrize(

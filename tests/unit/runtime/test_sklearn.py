@@ -247,6 +247,21 @@ class TestInputs:
         model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(TABLE[["city", "member"]], NAMES)
         assert describe(load(model, tmp_path)) == [("city", "BYTES", (-1,)), ("member", "BOOL", (-1,))]
 
+    @pytest.mark.parametrize(
+        "table",
+        [
+            TABLE[["age", "city", "member"]],
+            TABLE[["city"]].to_numpy(dtype=object),
+            np.array([[3], [5]] * 30),
+            pd.DataFrame({"kind": [None, "a"] * 30}),
+        ],
+        ids=["frame", "texts", "numbers", "missing"],
+    )
+    def test_example_that_is_made_up_is_one_that_the_encoder_knows(self, tmp_path: Path, table: Any) -> None:
+        scorer = load(make_pipeline(OneHotEncoder(), LogisticRegression()).fit(table, NAMES), tmp_path)
+        task = attach_task(scorer)
+        assert task.score([task.read(task.make_example())])[0]["predict"].tolist()[0] in {"yes", "no"}
+
     def test_rows_of_texts_are_known_by_their_encoder(self, tmp_path: Path) -> None:
         model = OrdinalEncoder().fit(np.array([["a", "x"], ["b", "y"]], dtype=object))
         scorer = load(model, tmp_path)

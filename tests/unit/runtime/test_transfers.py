@@ -347,9 +347,11 @@ def test_a_fetched_artifact_is_verified(server: ArtifactServer, make_settings: A
         fetch_artifact(make_settings(uri, model_digest="sha256:" + "0" * 64))
 
 
-def test_a_single_file_is_refused_before_it_is_fetched(server: ArtifactServer, make_settings: Any) -> None:
-    with pytest.raises(ManifestInvalidError, match="is a single file, which does not say its task"):
-        fetch_artifact(make_settings(f"https://{server.base}/models/model.skops"))
+def test_a_file_that_is_no_model_by_itself_is_refused_before_it_is_fetched(
+    server: ArtifactServer, make_settings: Any
+) -> None:
+    with pytest.raises(ManifestInvalidError, match="is a single file that does not say how it is served"):
+        fetch_artifact(make_settings(f"https://{server.base}/models/model.safetensors"))
     assert server.seen == []
 
 

@@ -88,8 +88,8 @@ class ModelSource(ApiModel):
         description=(
             "The artifact: file:///path (a path inside the runtime's image), pvc://claim/path (in a PersistentVolumeClaim of the same namespace), "
             "https://host/path, s3://bucket/path, gs://bucket/path, abfs://container@account.dfs.core.windows.net/path, "
-            "hf://organisation/name[@revision][/path] or oci://registry/repository:tag. It is an archive (.tar, .tar.gz, .tgz and .zip are unpacked) "
-            "or, but for https, a folder."
+            "hf://organisation/name[@revision][/path] or oci://registry/repository:tag. It is an archive (.tar, .tar.gz, .tgz and .zip are unpacked), "
+            "a model file that needs no manifest (.skops, .joblib, .pkl, .pickle, .onnx, .ort, .keras) or, but for https, a folder."
         ),
         json_schema_extra=validated(*(rule.render() for rule in URI_RULES)),
     )
@@ -109,7 +109,7 @@ class ModelSource(ApiModel):
         description=(
             "What the model is saved as: sklearn, torch, tensorflow, keras, onnx, mlflow, or python (a class of the image's). It chooses the "
             "runtime's image. "
-            "Left out, the sklearn image is used and the artifact's own manifest decides."
+            "Left out, the artifact's own manifest decides, and the image is that for a file's ending (.onnx, .ort, .keras), else for sklearn."
         ),
     )
 

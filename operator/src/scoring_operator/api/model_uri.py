@@ -1,10 +1,14 @@
 """The URI of spec.model: the schemes, and the rules that the CRD and the operator hold it to."""
 
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from scoring_operator.api.base import TextRule
 
 CLAIM_SCHEME = "pvc"
+FILE_FORMATS = {".onnx": "onnx", ".ort": "onnx", ".keras": "keras"}
+"""Formats that the ending of a single model file tells, other than that of images without one."""
+
 REMOTE_SCHEMES = ("https", "s3", "gs", "abfs", "abfss", "hf", "oci")
 """Schemes whose artifacts are fetched, by a container of their own."""
 
@@ -49,6 +53,11 @@ def has_valid_address(uri: str) -> bool:
 def find_scheme(uri: str) -> str:
     """Return what stands before ://."""
     return uri.partition("://")[0]
+
+
+def find_file_format(uri: str) -> str | None:
+    """Return the format of a URI that names a single model file, as far as its ending tells."""
+    return FILE_FORMATS.get(PurePosixPath(urlsplit(uri).path).suffix.lower())
 
 
 def find_claim(uri: str) -> str | None:

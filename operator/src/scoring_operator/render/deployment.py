@@ -3,6 +3,7 @@
 import json
 
 from scoring_operator.api import GROUP, HardwareClass, Manifest, ScoringModel
+from scoring_operator.api.model_uri import find_file_format
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import DEPLOYMENT
 from scoring_operator.render.access import render_access_environment, render_access_mounts, render_access_volumes
@@ -163,7 +164,8 @@ def choose_image(model: ScoringModel, hardware: HardwareClass, settings: Setting
     wished = model.spec.runtime.image or hardware.spec.image
     if wished:
         return wished
-    name = model.spec.model.format or FORMAT_OF_IMAGE_WITHOUT_FORMAT
+    source = model.spec.model
+    name = source.format or find_file_format(source.uri) or FORMAT_OF_IMAGE_WITHOUT_FORMAT
     names = (name, IMAGES_SHARED.get(name, name))
     variant = hardware.spec.image_variant
     variants = [f"{one}-{variant}" for one in names] if variant else []

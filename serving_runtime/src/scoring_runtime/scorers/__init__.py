@@ -47,7 +47,8 @@ class Scorer(Protocol):
     """A model in memory. Created without arguments; `load` is called once, then `score` from one thread at a time.
 
     `signature` is what the loaded model itself tells of its tensors, None where it tells nothing. `report` is what
-    /version shows beside the format: the engine that was chosen, the precision, the device.
+    /version shows beside the format: the engine that was chosen, the precision, the device. A scorer that knows values
+    which its model takes has them as `example` too: each input of its signature with a list of one item.
     """
 
     model: Any

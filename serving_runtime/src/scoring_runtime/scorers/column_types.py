@@ -4,6 +4,7 @@ scikit-learn keeps the names of columns and no types. What tells them is what le
 an encoder's categories, what an imputer fills in. These are looked for along every way that the input takes.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,13 +19,15 @@ _LEARNED = ("categories_", "statistics_")
 
 
 class ColumnType(NamedTuple):
-    """The datatype of a column, and whether a text may be missing in it."""
+    """The datatype of a column, whether a text may be missing in it, and a value that the model can score."""
 
     datatype: DataType
+    example: str | float
     nullable: bool = False
 
 
-NUMBER = ColumnType("FP64")
+NUMBER = ColumnType("FP64", 0.0)
+TEXT = ColumnType("BYTES", "text")
 
 
 def find_column_types(model: object, columns: Sequence[Hashable]) -> dict[Hashable, ColumnType]:
@@ -48,7 +51,7 @@ def _trace(model: object, columns: Sequence[Hashable]) -> Iterator[tuple[Hashabl
     """Yield columns with the types that are known, those told nearest to the input first."""
     if hasattr(model, "build_analyzer"):
         # A vectoriser of texts, which fails where there is none.
-        yield from ((column, ColumnType("BYTES")) for column in columns)
+        yield from ((column, TEXT) for column in columns)
     for name in _LEARNED:
         values = read_attribute(model, name)
         if values is not None and len(values) == len(columns):
@@ -112,7 +115,12 @@ def _find_places(columns: Sequence[Hashable], names: slice) -> slice:
 
 
 def _find_type(learned: object) -> ColumnType:
+    """Return the type of a column of which an estimator has learned a value or several. Encoders refuse all others."""
     values = np.atleast_1d(np.asarray(learned, dtype=object)).tolist()
-    if any(isinstance(value, str) for value in values):
-        return ColumnType("BYTES", nullable=True)
-    return ColumnType("BOOL") if values and all(isinstance(value, bool) for value in values) else NUMBER
+    texts = [value for value in values if isinstance(value, str)]
+    if texts:
+        return ColumnType("BYTES", texts[0], nullable=True)
+    if values and all(isinstance(value, bool) for value in values):
+        return ColumnType("BOOL", values[0])
+    numbers = [float(value) for value in values if isinstance(value, int | float) and math.isfinite(value)]
+    return ColumnType("FP64", numbers[0]) if numbers else NUMBER

@@ -3,8 +3,8 @@
 The names of a table's columns come from the estimator where it was fitted on a DataFrame, their types from its parts.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,34 +12,48 @@ from scoring_runtime.errors import ManifestInvalidError
 from scoring_runtime.scorers.column_types import NUMBER, ColumnType, find_column_types, read_attribute
 from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec
 
+Json = Any
 INPUT = "input"
 """Name of the only input of a model without named columns."""
 
 _TABLE_AXES = 2
 
 
-def derive_signature(model: object) -> Signature | None:
+class Inputs(NamedTuple):
+    """What an estimator takes, and the `input` of a request that it can score: each name with the values of one item."""
+
+    signature: Signature
+    example: Mapping[str, Json]
+
+
+def derive_inputs(model: object) -> Inputs | None:
     """Return the inputs: a text, a row of numbers or of texts, or named columns; None when the estimator does not tell."""
     names = read_attribute(model, "feature_names_in_")
     if names is not None:
         kinds = find_column_types(model, names.tolist())
-        columns = [(name, kinds.get(name, NUMBER)) for name in names.tolist()]
-        return Signature(inputs=tuple(_describe(name, kind, (ANY_SIZE,)) for name, kind in columns))
+        return _describe_columns({name: kinds.get(name, NUMBER) for name in names.tolist()})
     size = read_attribute(model, "n_features_in_")
     if size is not None:
-        return Signature(inputs=(_describe_rows(model, int(size)),))
+        return _describe_rows(model, int(size))
     text = find_column_types(model, [INPUT]).get(INPUT)
-    return None if text is None else Signature(inputs=(_describe(INPUT, text, (ANY_SIZE,)),))
+    return None if text is None else _describe_columns({INPUT: text})
 
 
-def _describe_rows(model: object, size: int) -> TensorSpec:
+def _describe_columns(columns: Mapping[str, ColumnType]) -> Inputs:
+    specs = tuple(_make_spec(name, kind, (ANY_SIZE,)) for name, kind in columns.items())
+    return Inputs(Signature(inputs=specs), {name: [kind.example] for name, kind in columns.items()})
+
+
+def _describe_rows(model: object, size: int) -> Inputs:
     found = find_column_types(model, range(size))
-    kinds = {found.get(column, NUMBER) for column in range(size)}
+    kinds = [found.get(column, NUMBER) for column in range(size)]
     # A row has one type; numbers among texts are what only the manifest can tell.
-    return _describe(INPUT, kinds.pop() if len(kinds) == 1 else NUMBER, (ANY_SIZE, size))
+    kind = kinds[0] if len({kind.datatype for kind in kinds}) == 1 else NUMBER
+    spec = _make_spec(INPUT, kind, (ANY_SIZE, size))
+    return Inputs(Signature(inputs=(spec,)), {INPUT: [[column.example for column in kinds]]})
 
 
-def _describe(name: str, kind: ColumnType, shape: tuple[int, ...]) -> TensorSpec:
+def _make_spec(name: str, kind: ColumnType, shape: tuple[int, ...]) -> TensorSpec:
     return TensorSpec(name=name, datatype=kind.datatype, shape=shape, nullable=kind.nullable)
 
 

@@ -31,6 +31,7 @@ class MlflowScorer:
 
     model: Any = None
     signature: Signature | None = None
+    example: Mapping[str, Any] | None = None
 
     def __init__(self) -> None:
         self.report: Mapping[str, Any] = {}
@@ -55,6 +56,7 @@ class MlflowScorer:
         self._inner.load(source)
         self.model = self._inner.model
         self.signature = source.signature or self._inner.signature
+        self.example = getattr(self._inner, "example", None)
         self.report = {"flavor": pyfunc.get("loader_module", ""), **self._inner.report}
 
     def score(self, batch: Tensors) -> Tensors:

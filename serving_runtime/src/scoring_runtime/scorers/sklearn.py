@@ -19,7 +19,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from scoring_runtime.errors import ManifestInvalidError, ModelInvalidError, TooManyItemsError
 from scoring_runtime.scorers import ModelSource, read_options
-from scoring_runtime.scorers.estimators import choose_input, derive_signature
+from scoring_runtime.scorers.estimators import choose_input, derive_inputs
 from scoring_runtime.scorers.trusted_types import TRUSTED_TYPES
 from scoring_runtime.tensors import Signature, Tensor, Tensors
 
@@ -47,6 +47,7 @@ class SklearnScorer:
 
     model: Any = None
     signature: Signature | None = None
+    example: Mapping[str, Any] | None = None
 
     def __init__(self) -> None:
         self.report: Mapping[str, Any] = {}
@@ -58,7 +59,8 @@ class SklearnScorer:
         self.model, saved_with = _read_model(source)
         names = _choose_methods(self.model, read_options(source, SklearnOptions))
         self._methods = {name: getattr(self.model, name) for name in names}
-        self.signature = derive_signature(self.model)
+        derived = derive_inputs(self.model)
+        self.signature, self.example = (None, None) if derived is None else derived
         signature = source.signature or self.signature
         if signature is not None:
             self._make_input = choose_input(self.model, signature.inputs)

@@ -47,6 +47,7 @@ class Prediction:
         self._signature = manifest.signature
         self._promised: Sequence[TensorSpec] = ()
         self._varies = False
+        self._known_values: Mapping[str, Json] = {}
 
     @property
     def signature(self) -> Signature:
@@ -63,6 +64,8 @@ class Prediction:
     def attach(self, scorer: Scorer) -> None:
         """Use this loaded scorer. Raises ManifestInvalidError when neither manifest nor model tell the inputs."""
         self._scorer = scorer
+        if self._signature is None:
+            self._known_values = getattr(scorer, "example", None) or {}
         self._signature = _complete(self._signature, scorer.signature)
         self._inputs = InputReader(self.signature, self._max_items)
         self._promised = self.signature.outputs
@@ -70,12 +73,12 @@ class Prediction:
         self.max_batch_size = _choose_batch_size(self.signature)
 
     def make_example(self) -> RequestBody:
-        """Return the manifest's example, or one item of zeros and texts."""
+        """Return the manifest's example, or one item of values that the scorer knows, else of zeros and texts."""
         if self._example is not None:
             return RequestBody(payload=self._example)
-        return RequestBody(
-            payload={"input": {spec.name: _make_values(spec).tolist() for spec in self.signature.inputs}}
-        )
+        values = {spec.name: _make_values(spec).tolist() for spec in self.signature.inputs}
+        known = {name: item for name, item in self._known_values.items() if name in values}
+        return RequestBody(payload={"input": {**values, **known}})
 
     def read(self, body: RequestBody) -> Tensors:
         """Return the tensors of `input`: a list of items or objects, or an object of lists. Raises RequestError."""
