@@ -4,8 +4,10 @@ Any estimator or pipeline; the manifest's options say which of its methods answe
 """
 
 import pickle
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from sklearn.exceptions import InconsistentVersionWarning
 
-from scoring_runtime.errors import ManifestInvalidError, ModelInvalidError, TooManyItemsError
+from scoring_runtime.errors import InvalidInputError, ManifestInvalidError, ModelInvalidError, TooManyItemsError
 from scoring_runtime.scorers import ModelSource, read_options
 from scoring_runtime.scorers.estimators import choose_input, derive_inputs
 from scoring_runtime.scorers.trusted_types import TRUSTED_TYPES
@@ -27,6 +29,9 @@ from scoring_runtime.tensors import Signature, Tensor, Tensors
 _USUAL_METHODS = ("predict", "transform", "predict_proba", "score_samples")
 _MAX_DENSE_VALUES = 2**24
 """Of a sparse answer, such as that of a text vectorizer, written out: 128 MiB of 64-bit floats."""
+
+_UNKNOWN_CATEGORIES = re.compile(r"Found unknown categories (\[.*\]) in column", re.DOTALL)
+_SHOWN_CHARACTERS = 200
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -67,14 +72,31 @@ class SklearnScorer:
         self.report = {"methods": names, **({"savedWith": saved_with} if saved_with else {})}
 
     def score(self, batch: Tensors) -> Tensors:
-        """Return an output for each method, named after it. Raises TooManyItemsError for a sparse answer too large."""
+        """Return an output for each method, named after it.
+
+        Raises TooManyItemsError for a sparse answer too large, InvalidInputError for categories that an encoder does not know.
+        """
         inputs = self._make_input(batch)
         outputs: dict[str, Tensor] = {}
         # Threads of joblib cost more than they bring for a request, and n_jobs=-1 counts the node's CPUs, not the pod's.
-        with joblib.parallel_config(backend="sequential"):
+        with joblib.parallel_config(backend="sequential"), _explain_categories():
             for name, method in self._methods.items():
                 outputs.update(_name_outputs(name, method(inputs)))
         return outputs
+
+
+@contextmanager
+def _explain_categories() -> Iterator[None]:
+    """Turn an encoder's refusal of what it has not seen, which is no fault of the model's, into InvalidInputError."""
+    try:
+        yield
+    except ValueError as error:
+        unknown = _UNKNOWN_CATEGORIES.search(str(error))
+        if unknown is None:
+            raise
+        raise InvalidInputError(
+            f"The model was not trained with the categories {unknown[1][:_SHOWN_CHARACTERS]}: send those that it knows."
+        ) from error
 
 
 def _choose_methods(model: object, options: SklearnOptions) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Missing texts: null in a column of a table, over each protocol of JSON, reaches the model as the NaN that it was trained with."""
+"""Tables over each protocol of JSON: texts that are missing reach the model as the NaN that it was trained with; what it does not know is refused."""
 
 import json
 from collections.abc import Callable
@@ -96,6 +96,13 @@ def test_text_of_a_vectoriser_may_not_be_missing(client: FlaskClient, path: str,
     answer = client.post(path, json=body)
     assert answer.status_code == 400
     assert "note" in answer.text
+
+
+def test_category_that_the_encoder_does_not_know_is_the_requests_error(client: FlaskClient) -> None:
+    answer = client.post("/score", json={"input": [{**ROW, "city": "Atlantis"}]})
+    assert answer.status_code == 400
+    assert "not trained with the categories ['Atlantis']" in answer.text
+    assert client.post("/score", json={"input": [ROW]}).status_code == 200
 
 
 def test_wrong_value_is_told_that_null_would_do(client: FlaskClient) -> None:
