@@ -27,8 +27,9 @@ class ArtifactServer:
     """Serves `files` by path, in ranges and with ETags.
 
     `plans` has for a path what is done, one after the other, the last for good: a number is answered as the status; `whole`
-    knows no ranges, `whole-unsized` nor a length; `cut` breaks off in the middle, `stall` stops there for good; `coded` says
-    that the content is coded; `short` answers fewer bytes than the range has, `long` more; `changed` has another content.
+    knows no ranges, `whole-unsized` nor a length; `cut` breaks off in the middle, `stall` stops there for good, `trickle` goes
+    on byte by byte; `coded` says that the content is coded; `short` answers fewer bytes than the range has, `long` more;
+    `changed` has another content, and `etag` is what the file's ETag looks like: `strong`, `weak` or `none`.
     """
 
     def __init__(self, certificate: Path, host: str = "127.0.0.1") -> None:
@@ -38,6 +39,7 @@ class ArtifactServer:
         """Headers of every answer at a path, beside the server's own."""
         self.seen: list[Request] = []
         self.redirect = ""
+        self.etag = "strong"
         self._stalled = threading.Event()
         server = self
 
@@ -74,6 +76,8 @@ class ArtifactServer:
             body = gzip.compress(content)
             headers = {"Content-Encoding": "gzip", "Content-Length": str(len(body))}
             return self._send(request, 200, headers, body)
+        if plan == "trickle":
+            return self._trickle(request, content)
         if plan.startswith("whole"):
             headers = {} if plan == "whole-unsized" else {"Content-Length": str(len(content))}
             request.close_connection = True
@@ -83,14 +87,15 @@ class ArtifactServer:
     def _send_range(self, request: http.server.BaseHTTPRequestHandler, content: bytes, plan: str) -> None:
         if plan == "changed":
             content = bytes(reversed(content))
-        etag = f'"{hash(content) & 0xFFFFFFFF:x}"'
+        etag = f'{"W/" if self.etag == "weak" else ""}"{hash(content) & 0xFFFFFFFF:x}"'
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         if asked is None or request.headers.get("If-Range", etag) != etag:
             return self._send(request, 200, {"Content-Length": str(len(content)), "ETag": etag}, content)
         start, end = int(asked[1]), min(int(asked[2] or len(content)) + 1, len(content))
         body = content[start:end]
         said = {"short": body[: len(body) // 2], "long": body + b"more"}.get(plan, body)
-        headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}", "ETag": etag}
+        headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+        headers |= {"ETag": etag} if self.etag != "none" else {}
         if plan in ("cut", "stall") and len(body) > 1:
             request.close_connection = True
             self._send(request, 206, {**headers, "Content-Length": str(len(body))}, body[: len(body) // 2])
@@ -98,6 +103,14 @@ class ArtifactServer:
                 self._stalled.wait()
             return None
         return self._send(request, 206, {**headers, "Content-Length": str(len(said))}, said)
+
+    def _trickle(self, request: http.server.BaseHTTPRequestHandler, content: bytes) -> None:
+        request.close_connection = True
+        self._send(request, 200, {"Content-Length": str(len(content))}, b"")
+        for place in range(len(content)):
+            request.wfile.write(content[place : place + 1])
+            if self._stalled.wait(0.05):
+                return
 
     def _send(
         self, request: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes

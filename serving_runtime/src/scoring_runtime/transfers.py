@@ -81,6 +81,19 @@ class _Transfer:
         self._received = 0
 
     def run(self) -> Sequence[RemoteFile]:
+        """Fetch everything, or give up when the time is over, whatever a server is doing then."""
+        timer = threading.Timer(self._bounds.timeout_seconds, self._source.abandon)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._fetch()
+        except FetchFailedError:
+            self._check_time()
+            raise
+        finally:
+            timer.cancel()
+
+    def _fetch(self) -> Sequence[RemoteFile]:
         files = self._insist(self._source.list_files, lambda: False)
         _check_names(files)
         self._check_size(files)
@@ -174,6 +187,9 @@ class _Transfer:
     def _check_deadline(self) -> None:
         if self._stop.is_set():
             raise FetchAbandonedError("Fetching was given up.")
+        self._check_time()
+
+    def _check_time(self) -> None:
         if monotonic() > self._deadline:
             raise FetchAbandonedError(
                 f"Fetching took longer than {self._bounds.timeout_seconds:.0f} seconds: raise "

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from artifact_servers import ArtifactServer, make_certificate, serve_artifacts
 from scoring_runtime.artifacts import fetch_artifact
+from scoring_runtime.credentials import Credentials
 from scoring_runtime.digests import compute_digest
 from scoring_runtime.errors import (
     AccessDeniedError,
@@ -27,6 +30,7 @@ from scoring_runtime.errors import (
 )
 from scoring_runtime.settings import Settings
 from scoring_runtime.sources.http_client import find_proxy
+from scoring_runtime.sources.registry_logins import find_login
 
 FILES = {"manifest.json": b"{}", "sub/weights.bin": os.urandom(100_000), "empty": b""}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -106,6 +110,61 @@ def bucket(server: ArtifactServer, secret: Secret) -> ArtifactServer:
     )
     server.files.update({f"/models/faq/{name}": content for name, content in FILES.items()})
     return server
+
+
+def test_keys_of_the_secret_are_not_mixed_with_the_pods_own(
+    bucket: ArtifactServer, settings: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "the-pods-own")
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert fetch_artifact(settings("s3://models/faq")).digest == compute_digest(folder)
+    for request in bucket.seen:
+        assert "Credential=AKIAFAKE/" in (request.authorization or "")
+        assert "/eu-north-1/s3/" in (request.authorization or "")
+        assert "x-amz-security-token" not in (request.authorization or "")
+    assert os.environ["AWS_SESSION_TOKEN"] == "the-pods-own"
+
+
+@pytest.mark.parametrize(
+    ("uri", "values", "environment"),
+    [
+        (
+            "abfs://models@account.dfs.core.windows.net/faq",
+            {"AZURE_STORAGE_SAS_TOKEN": "sv=1&sig=hush"},
+            {"AZURE_CLIENT_ID": "pod", "AZURE_TENANT_ID": "t", "AZURE_FEDERATED_TOKEN_FILE": "/nowhere"},
+        ),
+        ("gs://models/faq", {"service-account.json": "{}"}, {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere"}),
+    ],
+    ids=["abfs", "gs"],
+)
+def test_secret_is_not_ousted_by_a_workload_identity(
+    server: ArtifactServer,
+    settings: Any,
+    secret: Secret,
+    monkeypatch: pytest.MonkeyPatch,
+    uri: str,
+    values: dict[str, str],
+    environment: dict[str, str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if "service-account.json" in values:
+        values = {"service-account.json": make_service_account()}
+    secret.fill(**values)
+    with pytest.raises(LoadError) as refused:
+        fetch_artifact(settings(uri))
+    assert "hush" not in str(refused.value)
+    assert any("sig=hush" in asked.path or (asked.authorization or "").startswith("Bearer ey") for asked in server.seen)
+
+
+def make_service_account() -> str:
+    """Return the key of a Google service account, which signs its tokens itself."""
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    fields = {"client_email": "a@b", "private_key_id": "1", "private_key": key.decode()}
+    return json.dumps({**fields, "type": "service_account"})
 
 
 @pytest.mark.parametrize("uri", ["s3://models/faq", "s3://models/faq/"])
@@ -421,6 +480,75 @@ def test_login_of_another_registry_is_missing(registry: ArtifactServer, settings
     secret.fill(**{".dockerconfigjson": json.dumps({"auths": {"other.example.com": {"auth": "QTpC"}}})})
     with pytest.raises(CredentialsMissingError, match=r"\.dockerconfigjson has no entry for 127\.0\.0\.1"):
         fetch_artifact(settings(f"oci://{registry.base}/team/faq:3", model_endpoint=None))
+
+
+@pytest.mark.parametrize("plan", ["whole", "whole-unsized"])
+def test_registry_that_knows_no_ranges_is_read_in_one_piece(
+    registry: ArtifactServer, settings: Any, folder: Path, plan: str
+) -> None:
+    push(registry, "3", FILES)
+    registry.plans.update({f"/v2/team/faq/blobs/{hash_blob(content)}": [plan] for content in FILES.values()})
+    assert fetch_artifact(settings(f"oci://{registry.base}/team/faq:3")).digest == compute_digest(folder)
+
+
+def test_registry_whose_manifest_trickles_is_given_up_in_time(registry: ArtifactServer, settings: Any) -> None:
+    push(registry, "3", FILES)
+    registry.plans["/v2/team/faq/manifests/3"] = ["range", "trickle"]
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        fetch_artifact(settings(f"oci://{registry.base}/team/faq:3", fetch_timeout_seconds=1))
+
+
+class TestLogins:
+    """As the kubelet finds the entry for an image."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "registry.example.com",
+            "https://registry.example.com",
+            "https://registry.example.com/v1/",
+            "registry.example.com/v2/",
+            "registry.example.com/team",
+            "registry.example.com/team/faq",
+            "*.example.com",
+            "registry.*.com/team",
+        ],
+    )
+    def test_entry_that_leads_to_the_repository_is_found(self, name: str) -> None:
+        assert self.find(name) == (name, "hush")
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "example.com",
+            "*.com",
+            "registry.example.com:5000",
+            "registry.example.com/te",
+            "registry.example.com/team/faq/more",
+            "*.registry.example.com",
+        ],
+    )
+    def test_entry_for_something_else_is_not(self, name: str) -> None:
+        with pytest.raises(CredentialsMissingError, match=r"no entry for registry\.example\.com"):
+            self.find(name)
+
+    def test_longest_path_wins_and_then_a_name_without_wildcards(self) -> None:
+        names = ["*.example.com/team", "registry.example.com", "registry.example.com/team", "*.example.com"]
+        assert self.find(*names) == ("registry.example.com/team", "hush")
+        assert self.find(*names[:2]) == ("*.example.com/team", "hush")
+        assert self.find("*.example.com", "registry.example.com") == ("registry.example.com", "hush")
+
+    @pytest.mark.parametrize("name", ["https://index.docker.io/v1/", "docker.io", "index.docker.io"])
+    def test_docker_hub_has_several_names(self, name: str) -> None:
+        assert self.find(name, registry="docker.io") == (name, "hush")
+
+    def test_port_is_part_of_the_name(self) -> None:
+        assert self.find("127.0.0.1:5000", registry="127.0.0.1:5000") == ("127.0.0.1:5000", "hush")
+
+    def find(self, *names: str, registry: str = "registry.example.com") -> tuple[str, str] | None:
+        """Return the login for team/faq among entries whose users are their names."""
+        config = {"auths": {name: {"username": name, "password": "hush"} for name in names}}
+        return find_login(registry, "team/faq", Credentials({".dockerconfigjson": json.dumps(config)}))
 
 
 HOSTILE = [

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -361,6 +362,34 @@ def test_a_folder_over_https_is_refused(make_settings: Any, path: str) -> None:
         fetch_artifact(make_settings(f"https://models.example.com{path}"))
 
 
+def test_a_server_that_trickles_does_not_get_round_the_time_limit(server: ArtifactServer, download: Download) -> None:
+    server.plans["/model.tar"] = ["trickle"]
+    began = time.monotonic()
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
+    assert time.monotonic() - began < 10
+
+
+def test_a_weak_etag_that_changes_tells_of_another_file(server: ArtifactServer, download: Download) -> None:
+    server.etag = "weak"
+    server.plans["/model.tar"] = ["range", "range", "changed"]
+    with pytest.raises(FetchFailedError, match=r"model\.tar changed while it was being fetched"):
+        download(f"https://{server.base}/model.tar")
+
+
+def test_a_file_of_which_no_change_is_told_is_read_in_one_piece(server: ArtifactServer, download: Download) -> None:
+    server.etag = "none"
+    assert download(f"https://{server.base}/model.tar") == CONTENT
+    assert [request.range for request in server.seen] == ["bytes=0-0", None]
+
+
+def test_last_modified_tells_of_a_change_as_well(server: ArtifactServer, download: Download) -> None:
+    server.etag = "none"
+    server.headers["/model.tar"] = {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    assert download(f"https://{server.base}/model.tar") == CONTENT
+    assert len(server.seen) > 2
+
+
 class Listing:
     """A source that lists what a test says; its files are empty."""
 
@@ -372,6 +401,8 @@ class Listing:
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         yield bytes((end or 0) - start)
+
+    def abandon(self) -> None: ...
 
 
 def fetch_names(folder: Path, *names: str) -> None:

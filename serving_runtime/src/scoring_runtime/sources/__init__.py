@@ -41,6 +41,9 @@ class Source(Protocol):
         Raises as list_files does, and FetchAbandonedError.
         """
 
+    def abandon(self) -> None:
+        """End what the methods are waiting for, with FetchFailedError or FetchAbandonedError; they are not called again."""
+
 
 @dataclass(frozen=True)
 class Access:

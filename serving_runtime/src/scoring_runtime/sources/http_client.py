@@ -5,8 +5,10 @@ On urllib3. Ours is where credentials go: to the origin they are for, and to no 
 
 import base64
 import ssl
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -40,6 +42,9 @@ class HttpClient:
         self._context = _build_context(credentials.ca)
         self._connections = connections
         self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._receiving: set[urllib3.BaseHTTPResponse] = set()
+        self._is_abandoned = False
+        self._lock = threading.Lock()
 
     def get(
         self, url: str, headers: Mapping[str, str], *, expected: tuple[int, ...] = (200,)
@@ -68,11 +73,23 @@ class HttpClient:
         body = b"".join(self.stream(response, MAX_DOCUMENT_BYTES))
         return body, response.headers
 
+    def abandon(self) -> None:
+        """End all answers that are being received, and send no further requests. Without it, a server may trickle for ever."""
+        with self._lock:
+            self._is_abandoned = True
+            for response in self._receiving:
+                # One that has just been received needs it no more.
+                with suppress(OSError, ValueError, RuntimeError):
+                    response.shutdown()
+
     def stream(self, response: urllib3.BaseHTTPResponse, limit: int | None = None) -> Iterator[bytes]:
         """Yield the body as it was sent. Raises FetchFailedError when it breaks off, or goes on after `limit` bytes."""
         received = 0
+        with self._lock:
+            self._receiving.add(response)
         try:
             for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                self._check_abandoned()
                 received += len(chunk)
                 if limit is not None and received > limit:
                     raise FetchFailedError(f"{self._shown}: the server's answer is longer than it can be.")
@@ -81,10 +98,17 @@ class HttpClient:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._explain(error) from error
         finally:
+            with self._lock:
+                self._receiving.discard(response)
             # A connection whose answer was not read to its end is of no further use.
             response.close()
 
+    def _check_abandoned(self) -> None:
+        if self._is_abandoned:
+            raise FetchAbandonedError("Fetching was given up.")
+
     def _send(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        self._check_abandoned()
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
         try:
             return self._find_pool(url).request(

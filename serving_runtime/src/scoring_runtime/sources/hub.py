@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from scoring_runtime.errors import ArtifactCorruptError, ArtifactNotFoundError, FetchFailedError, InvalidSettingsError
 from scoring_runtime.sources import Access, RemoteFile
 from scoring_runtime.sources.http_client import HttpClient, check_endpoint, find_origin, join_address
-from scoring_runtime.sources.web import read_range
+from scoring_runtime.sources.web import find_ranges, read_range
 from scoring_runtime.uris import ModelUri
 
 HUB = "https://huggingface.co"
@@ -47,11 +47,15 @@ class HubSource:
         files = [self._describe(entry, commit) for entry in found if self._is_meant(entry["path"])]
         if not files:
             raise ArtifactNotFoundError(f"Nothing at {self._uri} (commit {commit[:12]}). Correct spec.model.uri.")
-        return files
+        return find_ranges(self._client, files, self._headers)
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """Yield a file's bytes."""
         yield from read_range(self._client, file, self._headers, (start, end))
+
+    def abandon(self) -> None:
+        """End all requests."""
+        self._client.abandon()
 
     def _find_commit(self) -> str:
         revision = quote(self._revision, safe="")

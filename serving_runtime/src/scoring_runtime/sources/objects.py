@@ -3,8 +3,10 @@
 obstore speaks the three protocols and knows each cloud's credentials: keys, and workload identities by the environment.
 """
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -60,6 +62,9 @@ _AWS_KEYS = {
     "AWS_REGION": "region",
 }
 _GOOGLE_KEYS = {"service-account.json": "service_account_key"}
+_ENVIRONMENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_")
+_PLACES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_AUTHORITY_HOST")
+"""Variables of the clouds that tell where something is, and not who asks."""
 
 
 class ObjectSource:
@@ -99,6 +104,9 @@ class ObjectSource:
             yield from obstore.get(self._store, file.address, options=options).stream(CHUNK_BYTES)
         except (BaseError, OSError, ValueError) as error:
             raise self._explain(error) from None
+
+    def abandon(self) -> None:
+        """Do nothing: obstore ends each request after ten minutes."""
 
     def _describe(self, meta: Any) -> RemoteFile:  # noqa: ANN401  # obstore's type is not there when the program runs
         path = meta["path"]
@@ -147,6 +155,13 @@ def _open_store(uri: ModelUri, access: Access) -> S3Store | GCSStore | AzureStor
     config: Any = {name: value for key, name in keys.items() if (value := credentials.get(key))}
     if credentials.is_anonymous:
         config["skip_signature"] = True
+    if config.keys() - {"region"}:
+        with _hide_identity():
+            return _make_store(uri, endpoint, config, common)
+    return _make_store(uri, endpoint, config, common)
+
+
+def _make_store(uri: ModelUri, endpoint: str | None, config: Any, common: Any) -> S3Store | GCSStore | AzureStore:  # noqa: ANN401  # obstore's own types
     if uri.scheme == "s3":
         return S3Store(uri.host, config=config | ({"endpoint": endpoint} if endpoint else {}), **common)
     if uri.scheme == "gs":
@@ -157,6 +172,22 @@ def _open_store(uri: ModelUri, access: Access) -> S3Store | GCSStore | AzureStor
         endpoint = f"https://{account}.blob.{domain.partition('.')[2]}"
     config["account_name"] = account
     return AzureStore(uri.container, config=config | ({"endpoint": endpoint} if endpoint else {}), **common)
+
+
+@contextmanager
+def _hide_identity() -> Iterator[None]:
+    """Take the pod's own identity out of the environment, which obstore reads too while it opens a store, and mixes with what it is given."""
+    hidden = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(_ENVIRONMENT_PREFIXES) and name not in _PLACES
+    }
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _find_reason(error: Exception) -> str:

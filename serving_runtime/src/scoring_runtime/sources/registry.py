@@ -4,7 +4,6 @@ Home-made on the registry's HTTP API: the clients on PyPI read a blob as one str
 is checked against the digest that the manifest names, and the manifest against that of the URI where it has one.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -14,19 +13,18 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from scoring_runtime.credentials import Credentials
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
     ArtifactNotFoundError,
-    CredentialsMissingError,
     FetchAbandonedError,
     FetchFailedError,
     InvalidSettingsError,
 )
 from scoring_runtime.sources import Access, RemoteFile
 from scoring_runtime.sources.http_client import HttpClient, find_origin, join_address, make_basic_header
-from scoring_runtime.sources.web import read_range
+from scoring_runtime.sources.registry_logins import DOCKER_HUB, find_login
+from scoring_runtime.sources.web import find_ranges, read_range
 from scoring_runtime.uris import ModelUri
 
 MANIFEST_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
@@ -39,7 +37,6 @@ _REFERENCE = re.compile(
     re.ASCII,
 )
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_DOCKER_HUB = "docker.io"
 
 
 class RegistrySource:
@@ -52,13 +49,13 @@ class RegistrySource:
         self._uri = uri
         self._repository, self._digest = found["repository"], found["digest"]
         self._reference = found["digest"] or found["tag"]
-        host = "registry-1.docker.io" if uri.host == _DOCKER_HUB else uri.host
+        host = "registry-1.docker.io" if uri.host == DOCKER_HUB else uri.host
         # Plain HTTP on the machine itself only, as all clients of registries do it.
         is_local = urlsplit(f"//{host}").hostname in ("localhost", "127.0.0.1", "::1")
         self._base = f"{'http' if is_local and not access.credentials.ca else 'https'}://{host}/v2/{self._repository}"
         self._manifest = f"{self._base}/manifests/{self._reference}"
         self._client = HttpClient(str(uri), access.credentials)
-        self._login = _find_login(uri.host, access.credentials)
+        self._login = find_login(uri.host, found["repository"], access.credentials)
         self._authorization: str | None = None
         self._lock = threading.Lock()
 
@@ -71,7 +68,7 @@ class RegistrySource:
         files = [self._describe(layer) for layer in layers if isinstance(layer, dict)]
         if not files:
             raise ArtifactNotFoundError(f"{self._uri} has no files. Push it with `oras push`.")
-        return files
+        return find_ranges(self._client, files, self._make_headers())
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """Yield a file's bytes."""
@@ -81,6 +78,10 @@ class RegistrySource:
             # Tokens of registries live for some minutes only.
             self._log_in()
             yield from read_range(self._client, file, self._make_headers(), (start, end))
+
+    def abandon(self) -> None:
+        """End all requests."""
+        self._client.abandon()
 
     def _make_headers(self) -> dict[str, str]:
         return {"Authorization": self._authorization} if self._authorization else {}
@@ -144,27 +145,3 @@ class RegistrySource:
             return str(answer.get("token") or answer["access_token"])
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise FetchFailedError(f"{self._uri}: the registry's token service answered no token.") from error
-
-
-def _find_login(registry: str, credentials: Credentials) -> tuple[str, str] | None:
-    """Return user and password for a registry, from a Secret as Kubernetes keeps them for pulling images, or plain."""
-    config = credentials.get(".dockerconfigjson")
-    if config is None:
-        user, password = credentials.get("username"), credentials.get("password")
-        return (user, password) if user and password else None
-    names = (registry, f"https://{registry}", *(("https://index.docker.io/v1/",) if registry == _DOCKER_HUB else ()))
-    try:
-        entries = json.loads(config)["auths"]
-        entry = next((entries[name] for name in names if name in entries), None)
-        if entry is None:
-            raise CredentialsMissingError(
-                f"The Secret's .dockerconfigjson has no entry for {registry}: add one, or correct spec.model.uri."
-            )
-        if "auth" in entry:
-            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-            return user, password
-        return str(entry["username"]), str(entry["password"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CredentialsMissingError(
-            "The Secret's .dockerconfigjson cannot be read: make it with `kubectl create secret docker-registry`."
-        ) from error

@@ -1,7 +1,8 @@
 """One file over https, read in parts where the server can do that. A source of transfers.py."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scoring_runtime.errors import FetchAbandonedError
@@ -12,6 +13,7 @@ from scoring_runtime.uris import ModelUri
 # No file has more digits of bytes; Python's int refuses thousands of them.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})$")
 _LENGTH = re.compile(r"\d{1,18}")
+_WHOLE = 200
 _PARTIAL = 206
 _PAST_THE_END = 416
 
@@ -37,7 +39,9 @@ class WebSource:
         found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
         name = self._uri.path.name
         if status == _PARTIAL and found:
-            return [RemoteFile(name, self._url, int(found[3]), read_version(headers.get("ETag")))]
+            version = _read_version(headers)
+            # Where nothing tells whether the file is still the same, parts of it could be of two.
+            return [RemoteFile(name, self._url, int(found[3]), version, is_seekable=version is not None)]
         if status == _PAST_THE_END:
             return [RemoteFile(name, self._url, 0, is_seekable=False)]
         length = headers.get("Content-Length", "")
@@ -47,31 +51,45 @@ class WebSource:
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """Yield the file's bytes."""
-        if not file.is_seekable:
-            yield from self._client.stream(self._client.get(file.address, self._headers))
-            return
         yield from read_range(self._client, file, self._headers, (start, end))
+
+    def abandon(self) -> None:
+        """End all requests."""
+        self._client.abandon()
 
 
 def read_range(
-    client: HttpClient, file: RemoteFile, headers: dict[str, str], stretch: tuple[int, int | None]
+    client: HttpClient, file: RemoteFile, headers: Mapping[str, str], stretch: tuple[int, int | None]
 ) -> Iterator[bytes]:
-    """Yield the bytes of a stretch of a file: from the first number up to, not including, the second."""
+    """Yield the bytes of a stretch of a file: from the first number up to, not including, the second. All of one that is not seekable."""
+    if not file.is_seekable:
+        yield from client.stream(client.get(file.address, headers))
+        return
     start, end = stretch
     sent = {**headers, "Range": f"bytes={start}-{'' if end is None else end - 1}"}
-    if file.version is not None:
-        sent["If-Range"] = file.version
     response = client.get(file.address, sent, expected=(200, _PARTIAL, _PAST_THE_END))
     found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-    if not (found and int(found[1]) == start and file.size_bytes in (None, int(found[3]))):
+    is_same = file.version in (None, _read_version(response.headers))
+    if not (is_same and found and int(found[1]) == start and file.size_bytes in (None, int(found[3]))):
         response.close()
         raise FetchAbandonedError(f"{file.name} changed while it was being fetched. It is fetched again.")
     yield from client.stream(response)
 
 
-def read_version(etag: str | None) -> str | None:
-    """Return a strong ETag; a weak one does not say that the bytes are the same."""
-    return etag if etag and not etag.startswith("W/") else None
+def find_ranges(client: HttpClient, files: Sequence[RemoteFile], headers: Mapping[str, str]) -> list[RemoteFile]:
+    """Return the files of a server, as not seekable where it sends the whole when it is asked for a part: the largest is tried."""
+    largest = max(files, key=lambda file: file.size_bytes or 0)
+    if not largest.size_bytes:
+        return list(files)
+    response = client.get(largest.address, {**headers, "Range": "bytes=0-0"}, expected=(200, _PARTIAL, _PAST_THE_END))
+    response.close()
+    return [replace(file, is_seekable=response.status != _WHOLE) for file in files]
+
+
+def _read_version(headers: Mapping[str, str]) -> str | None:
+    """Return what changes with the content, as far as the server tells: a weak ETag alone need not."""
+    told = [headers[name] for name in ("ETag", "Last-Modified") if headers.get(name)]
+    return " ".join(told) or None
 
 
 def _authorise(uri: ModelUri, access: Access) -> dict[str, str]:
