@@ -6,14 +6,16 @@ The same files give the same bytes, and so the same digest: headers hold no time
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from scoring_runtime.archives import unpack_archive
+from scoring_runtime.bare_models import find_manifest
 from scoring_runtime.digests import compute_digest
-from scoring_runtime.manifest import FILE_NAME, Manifest, read_manifest
+from scoring_runtime.manifest import FILE_NAME, Manifest
+from scoring_runtime.uris import is_archive_name
 
 
 def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> str:
@@ -24,23 +26,40 @@ def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[st
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_name(f".{archive.name}.unfinished")
     contents: dict[str, bytes | Path] = {FILE_NAME: render_json(manifest), **dict(_list_files(files))}
+    headers = [_make_header(name, contents[name]) for name in sorted(contents)]
     try:
-        with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for name in sorted(contents):
-                _add_file(tar, name, contents[name])
+        with tarfile.open(unfinished, "w", format=choose_format(headers)) as tar:
+            for header in headers:
+                _add_file(tar, header, contents[header.name])
         unfinished.replace(archive)
     finally:
         unfinished.unlink(missing_ok=True)
     return compute_digest(archive)
 
 
+def choose_format(headers: Iterable[tarfile.TarInfo]) -> int:
+    """Return tarfile's USTAR, as ever, where it can say all that is in the headers; else PAX, for files of 8 GiB and for long names."""
+    try:
+        for header in headers:
+            header.tobuf(tarfile.USTAR_FORMAT)
+    except ValueError:
+        return tarfile.PAX_FORMAT
+    return tarfile.USTAR_FORMAT
+
+
 def read_artifact_manifest(path: Path) -> Manifest:
-    """Return the manifest of an archive or folder. Raises LoadError, naming what is wrong with it."""
+    """Return the manifest of an archive or folder; without one, what the runtime takes from the model, which may be a file by itself.
+
+    Raises LoadError, naming what is wrong with it.
+    """
     if path.is_dir():
-        return read_manifest(path)
+        return find_manifest(path)
     with TemporaryDirectory() as folder:
-        unpack_archive(path, Path(folder))
-        return read_manifest(Path(folder))
+        if is_archive_name(path.name):
+            unpack_archive(path, Path(folder))
+        else:
+            Path(folder, path.name).symlink_to(path.resolve())
+        return find_manifest(Path(folder))
 
 
 def render_json(value: object) -> bytes:
@@ -58,13 +77,13 @@ def _list_files(files: Mapping[str, bytes | Path]) -> Iterator[tuple[str, bytes 
             yield name, content
 
 
-def _add_file(tar: tarfile.TarFile, name: str, content: bytes | Path) -> None:
+def _make_header(name: str, content: bytes | Path) -> tarfile.TarInfo:
     header = tarfile.TarInfo(name)
     header.mode = 0o644
-    if isinstance(content, Path):
-        header.size = content.stat().st_size
-        with content.open("rb") as file:
-            tar.addfile(header, file)
-    else:
-        header.size = len(content)
-        tar.addfile(header, io.BytesIO(content))
+    header.size = content.stat().st_size if isinstance(content, Path) else len(content)
+    return header
+
+
+def _add_file(tar: tarfile.TarFile, header: tarfile.TarInfo, content: bytes | Path) -> None:
+    with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+        tar.addfile(header, file)

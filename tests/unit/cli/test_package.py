@@ -211,3 +211,124 @@ def test_example_that_does_not_fit_the_model_is_told(folder: Path) -> None:
     done = package(folder, f"{folder}/train.py:train", "--example", folder / "example.json")
     assert done.status == 2
     assert "--example" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["iris.tar.gz", "iris.tgz", "iris.zip", "iris.skops", "iris"])
+def test_ending_that_is_no_tar_is_refused(folder: Path, name: str) -> None:
+    done = run_scoring("package", f"{folder}/train.py:train", "--name", "iris", "--to", folder / name)
+    assert done.status == 2
+    assert f"--to: {folder / name}" in done.stderr
+    assert "give it the ending .tar" in done.stderr
+    assert not (folder / name).exists()
+
+
+def test_trial_that_fails_leaves_the_artifact_before_it(folder: Path) -> None:
+    (folder / "iris.tar").write_bytes(b"served now")
+    (folder / "answer.json").write_text("[7, 7]")
+    before = sorted(folder.iterdir())
+    done = package(
+        folder, f"{folder}/train.py:train", "--example", folder / "example.json", "--expect", folder / "answer.json"
+    )
+    assert done.status == 2
+    assert "would not serve iris.tar" in done.stderr
+    assert (folder / "iris.tar").read_bytes() == b"served now"
+    assert [path for path in sorted(folder.iterdir()) if path.name != "__pycache__"] == before
+
+
+def test_trial_that_succeeds_replaces_the_artifact_before_it(folder: Path) -> None:
+    (folder / "iris.tar").write_bytes(b"served now")
+    done = package(folder, f"{folder}/train.py:train", "--example", folder / "example.json")
+    assert done.status == 0, done.stderr
+    assert done.json["archive"] == str(folder / "iris.tar")
+    assert done.json["digest"] == compute_digest(folder / "iris.tar")
+    assert done.json["bytes"] == (folder / "iris.tar").stat().st_size
+
+
+def test_folder_that_cannot_be_written_is_told(folder: Path) -> None:
+    (folder / "file").write_text("no folder")
+    done = run_scoring("package", f"{folder}/train.py:train", "--name", "iris", "--to", folder / "file" / "iris.tar")
+    assert done.status == 2
+    assert "--to" in done.stderr
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"input": [{"name": "x", "datatype": "FP64", "shape": [-1, 4]}]}', "inputs: Field required"),
+        ('{"inputs": [{"name": "x", "datatype": "float", "shape": [-1, 4]}]}', "inputs.0.datatype"),
+        ('{"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, -2]}]}', "x: the shape [-1, -2]"),
+        ('{"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 0]}]}', "x: the shape [-1, 0]"),
+        ('{"inputs": []}', "inputs"),
+        ('[["x"]]', "an object"),
+    ],
+)
+def test_signature_that_is_none_is_told_with_its_field(folder: Path, text: str, said: str) -> None:
+    (folder / "signature.json").write_text(text)
+    done = package(folder, f"{folder}/train.py:train", "--signature", folder / "signature.json")
+    assert done.status == 2
+    assert "--signature: " in done.stderr
+    assert said in done.stderr
+    assert '{"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]}' in done.stderr
+
+
+@pytest.fixture
+def mlflow_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "churn"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("artifact_path: churn\nflavors:\n  sklearn: {pickled_model: model.skops}\n")
+    (folder / "model.skops").write_bytes(b"a model")
+    return folder
+
+
+def test_scoring_model_for_a_folder_of_mlflow_has_its_digest_and_format(mlflow_folder: Path) -> None:
+    done = run_scoring("init", mlflow_folder, "--uri", "s3://models/churn")
+    assert done.status == 0, done.stderr
+    body = yaml.safe_load(done.stdout)
+    assert body["metadata"]["name"] == "churn"
+    assert body["spec"]["model"] == {
+        "uri": "s3://models/churn",
+        "digest": compute_digest(mlflow_folder),
+        "format": "mlflow",
+    }
+
+
+def test_scoring_model_for_an_archive_of_mlflow_has_its_format(mlflow_folder: Path) -> None:
+    archive = mlflow_folder.with_name("churn.tar")
+    with tarfile.open(archive, "w") as tar:
+        tar.add(mlflow_folder, arcname=".")
+    done = run_scoring("init", archive, "--uri", "s3://models/churn.tar")
+    assert done.status == 0, done.stderr
+    assert yaml.safe_load(done.stdout)["spec"]["model"]["format"] == "mlflow"
+
+
+def test_scoring_model_for_a_models_file_has_its_digest_and_format(folder: Path) -> None:
+    write_onnx(folder / "double.onnx")
+    done = run_scoring("init", folder / "double.onnx", "--uri", "s3://models/double.onnx")
+    assert done.status == 0, done.stderr
+    body = yaml.safe_load(done.stdout)
+    assert body["metadata"]["name"] == "double"
+    assert body["spec"]["model"] == {
+        "uri": "s3://models/double.onnx",
+        "digest": compute_digest(folder / "double.onnx"),
+        "format": "onnx",
+    }
+
+
+def test_file_that_is_no_model_has_no_scoring_model(folder: Path) -> None:
+    done = run_scoring("init", folder / "train.py", "--uri", "s3://models/train.py")
+    assert done.status == 2
+    assert "manifest.json" in done.stderr
+
+
+def test_folder_of_mlflow_that_is_broken_is_told(mlflow_folder: Path) -> None:
+    (mlflow_folder / "MLmodel").write_text("flavours: {}\n")
+    done = run_scoring("init", mlflow_folder, "--uri", "s3://models/churn")
+    assert done.status == 2
+    assert "MLmodel: flavors" in done.stderr
+
+
+def test_folder_of_mlflow_to_package_is_told_of_init(mlflow_folder: Path) -> None:
+    done = run_scoring("package", mlflow_folder, "--name", "churn", "--to", mlflow_folder.with_name("churn.tar"))
+    assert done.status == 2
+    assert "scoring init" in done.stderr

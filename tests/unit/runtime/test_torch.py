@@ -18,6 +18,7 @@ from torchvision.transforms import functional as transforms
 from samples.resnet152.export_torch import write_exported, write_torchscript
 from scoring_runtime.errors import (
     DeviceLostError,
+    InvalidInputError,
     ManifestInvalidError,
     ModelInvalidError,
     OutOfMemoryError,
@@ -170,6 +171,12 @@ def test_a_pickled_state_dict_is_read_as_one(tmp_path: Path, network: nn.Module,
         torch.save(network.state_dict(), path, _use_new_zipfile_serialization=zipped)
         scorer = load(path, architecture="resnet18")
         np.testing.assert_allclose(scorer.score_images(pixels, PREPROCESSING), classify(network, pixels), atol=1e-4)
+
+
+def test_sizes_that_a_program_does_not_take_are_the_requests_error(pair_file: Path) -> None:
+    longer = np.zeros((2, 5), np.float32)
+    with pytest.raises(InvalidInputError, match="does not take tensors of these sizes"):
+        load(pair_file, PAIR_SIGNATURE).score({"minuend": longer, "subtrahend": longer})
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.pt2"])

@@ -48,7 +48,7 @@ class Wish:
 @namespace_option
 @output_option
 def command(form: str, **given: Any) -> None:
-    """Write a ScoringModel for ARTIFACT, an archive or folder on this machine.
+    """Write a ScoringModel for ARTIFACT, an archive, a folder or a model's file on this machine.
 
     \b
     scoring init faq.tar --uri s3://models/faq.tar > scoringmodel.yaml

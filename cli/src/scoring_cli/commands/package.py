@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import click
@@ -18,9 +19,12 @@ from scoring_cli.packaging import Hints, Packed, pack
 from scoring_cli.python_objects import load_object
 from scoring_cli.trial import try_artifact
 from scoring_operator.api.base import describe_fields
+from scoring_runtime.bare_models import MLMODEL
 from scoring_runtime.manifest import Manifest, TaskName
+from scoring_runtime.tensors import ANY_SIZE, Signature
 
 LABELS = "labels.txt"
+SUFFIX = ".tar"
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -84,18 +88,12 @@ def command(form: str, **given: Any) -> None:
     .keras file. Files are packed as they are; nothing of them is loaded, but for the trial.
     """
     wish = Wish(**given)
-    archive = wish.to or Path(f"{wish.name}.tar")
+    archive = choose_archive(wish)
     model = find_model(wish.model)
     if isinstance(model, Path) and archive.exists() and archive.samefile(model):
         raise InputInvalid(f"--to: {archive} is the model itself, which the archive would replace: name another file.")
     packed = pack(model, read_hints(wish))
-    manifest = build_manifest(wish, packed)
-    labels = {LABELS: wish.labels} if wish.labels else {}
-    try:
-        digest = write_artifact(archive, manifest, {**packed.files, **labels})
-    except OSError as error:
-        raise InputInvalid(f"--to: {archive} cannot be written: {error.strerror}.") from error
-    trial = try_artifact(archive, digest) if wish.is_tried else "not tried, as asked for"
+    digest, trial = make_artifact(archive, wish, packed)
     result = {
         "archive": str(archive),
         "digest": digest,
@@ -112,8 +110,51 @@ def command(form: str, **given: Any) -> None:
         tell(f"note: {packed.note}")
 
 
+def choose_archive(wish: Wish) -> Path:
+    """Return where the artifact is to lie. Raises InputInvalid for an ending by which the runtime would not open it as what it is."""
+    archive = wish.to or Path(f"{wish.name}{SUFFIX}")
+    if archive.suffix.lower() != SUFFIX:
+        raise InputInvalid(f"--to: {archive} will be a tar, uncompressed: give it the ending {SUFFIX}.")
+    return archive
+
+
+def make_artifact(archive: Path, wish: Wish, packed: Packed) -> tuple[str, str]:
+    """Write the artifact once its trial has passed; return its digest and how that went. Raises InputInvalid, and leaves what was there."""
+    manifest = build_manifest(wish, packed)
+    labels = {LABELS: wish.labels} if wish.labels else {}
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        # Beside it, to take its place at once; under its own name, by which the trial tells of it.
+        with TemporaryDirectory(dir=archive.parent, prefix=".unfinished-") as folder:
+            unfinished = Path(folder, archive.name)
+            digest = write_artifact(unfinished, manifest, {**packed.files, **labels})
+            trial = run_trial(unfinished, digest, manifest) if wish.is_tried else "not tried, as asked for"
+            unfinished.replace(archive)
+    except OSError as error:
+        raise InputInvalid(f"--to: {archive} cannot be written: {error.strerror}.") from error
+    return digest, trial
+
+
+def run_trial(archive: Path, digest: str, manifest: Mapping[str, Any]) -> str:
+    """Return how the trial went. Raises InputInvalid, which names --example where another one may be all that is missing."""
+    try:
+        return try_artifact(archive, digest)
+    except InputInvalid as error:
+        shapes = [spec["shape"] for spec in manifest.get("signature", {}).get("inputs", ())]
+        has_example = "example" in manifest or manifest["task"] != "prediction"
+        if has_example or not any(ANY_SIZE in shape[1:] for shape in shapes):
+            raise
+        raise InputInvalid(
+            f"{error} It was tried with 1 for each -1 of --signature: give --example for other sizes."
+        ) from error
+
+
 def find_model(name: str) -> object:
     """Return the path of a file, or the object that a name stands for."""
+    if (Path(name) / MLMODEL).is_file():
+        raise InputInvalid(
+            f"MODEL: {name} is a model as MLflow saved it, which is an artifact already: write its ScoringModel by `scoring init {name}`."
+        )
     if Path(name).is_file():
         return Path(name)
     if ":" in name:
@@ -127,10 +168,31 @@ def read_hints(wish: Wish) -> Hints:
     return Hints(
         methods=wish.method,
         architecture=wish.architecture,
-        signature=read_json(wish.signature, "--signature"),
-        example=None if wish.expect or not isinstance(example, dict) else example.get("input"),
+        signature=read_signature(wish.signature),
+        example=example.get("input") if isinstance(example, dict) and wish.task == "prediction" else None,
+        is_answer_given=wish.expect is not None,
         as_joblib=wish.as_joblib,
     )
+
+
+def read_signature(path: Path | None) -> Signature | None:
+    """Return the signature of a file. Raises InputInvalid, naming the field that is wrong."""
+    if path is None:
+        return None
+    remedy = 'Write it as {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]}.'
+    content = read_json(path, "--signature")
+    if not isinstance(content, dict):
+        raise InputInvalid(f"--signature: {path} does not hold an object. {remedy}")
+    try:
+        signature = Signature.model_validate(content)
+    except ValidationError as error:
+        raise InputInvalid(f"--signature: {path}: {describe_fields(error)}. {remedy}") from error
+    for spec in (*signature.inputs, *signature.outputs):
+        if not all(size == ANY_SIZE or size > 0 for size in spec.shape):
+            raise InputInvalid(
+                f"--signature: {path}: {spec.name}: the shape {list(spec.shape)} has a size that is neither -1, for any, nor 1 or more. {remedy}"
+            )
+    return signature
 
 
 def build_manifest(wish: Wish, packed: Packed) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from scoring_cli.errors import InputInvalid
+from scoring_runtime.tensors import Signature
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class Hints:
     architecture: str | None = None
     """Of a torch module: its name in torchvision.models."""
 
-    signature: Mapping[str, Any] | None = None
+    signature: Signature | None = None
     """Of the tensors that it takes and gives."""
 
     example: Any = None
-    """The `input` of a request."""
+    """The `input` of a request of the task prediction."""
+
+    is_answer_given: bool = False
+    """The user knows the answer to the example: an estimator in memory is not asked for it."""
 
     as_joblib: bool = False
     """Save an estimator as joblib does, which loads any type, and runs code."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scoring_runtime.errors import ManifestInvalidError
+from scoring_runtime.errors import InvalidInputError, ManifestInvalidError
 from scoring_runtime.manifest import Preprocessing
 from scoring_runtime.scorers import ModelSource, read_options
 from scoring_runtime.scorers import torch_files as files
@@ -28,6 +28,9 @@ from scoring_runtime.scorers.torch_device import choose_device, describe_device,
 from scoring_runtime.scorers.torch_networks import ImageNetwork, TensorNetwork, convert_network
 from scoring_runtime.scorers.torch_plan import Plan, TorchOptions, make_plan
 from scoring_runtime.tensors import ANY_SIZE, Signature, Tensor, Tensors, TensorSpec
+
+_GUARD_FAILED = "Guard failed"
+"""How torch begins what it says of a size that an exported program does not take."""
 
 
 class TorchScorer:
@@ -67,7 +70,7 @@ class TorchScorer:
         }
 
     def score(self, batch: Tensors) -> Tensors:
-        """Return the outputs that the signature names. Raises OverloadedError, DeviceLostError, ManifestInvalidError."""
+        """Return the outputs that the signature names. Raises OverloadedError, DeviceLostError, ManifestInvalidError, InvalidInputError."""
         if self._tensor_runner is None or self.signature is None:
             raise ManifestInvalidError(
                 "manifest.json: signature is missing, and this file does not tell it: name the inputs in the order "
@@ -93,7 +96,13 @@ class TorchScorer:
 
     def _run(self, runner: Runner, arrays: list[Tensor]) -> Tensors:
         with torch.inference_mode(), guard_scoring(self._device, len(arrays[0])):
-            return runner(arrays)
+            try:
+                return runner(arrays)
+            except AssertionError as error:
+                # What an exported program asks of sizes that the signature leaves open.
+                if not str(error).startswith(_GUARD_FAILED):
+                    raise
+                raise InvalidInputError(f"The model does not take tensors of these sizes: {error}") from error
 
 
 def _load_network(source: ModelSource, options: TorchOptions, kind: files.Kind, plan: Plan) -> torch.nn.Module:
