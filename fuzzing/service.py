@@ -15,10 +15,10 @@ from wsgiref.types import WSGIApplication
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 from tensor_models import write_artifact
 
 SERVER_ERROR = 500

@@ -25,14 +25,14 @@ from scoring_operator.errors import ModelProblem
 from scoring_operator.image_pulls import explain_pull
 from scoring_operator.render import render_children
 from scoring_operator.settings import Settings as OperatorSettings
-from scoring_runtime.archives import unpack_archive
+from scoring_runtime.artifacts.archives import unpack_archive
+from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import LoadError, RequestError
 from scoring_runtime.images import decode_image
 from scoring_runtime.manifest import FILE_NAME, read_labels, read_manifest
 from scoring_runtime.mlmodel import derive_signature, make_manifest, read_mlmodel
 from scoring_runtime.redaction import MAX_CHARACTERS, Redactor
-from scoring_runtime.request_ids import choose_request_id, find_trace_id
-from scoring_runtime.uris import parse_uri
+from scoring_runtime.telemetry.request_ids import choose_request_id, find_trace_id
 
 MAX_PIXELS = 2**20
 METADATA = {"name": "faq", "namespace": "team", "uid": "u", "generation": 1}

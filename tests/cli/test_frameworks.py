@@ -9,7 +9,7 @@ import pytest
 
 from command_line import Outcome, run_scoring
 from scoring_cli.artifacts import read_artifact_manifest
-from scoring_runtime.archives import unpack_archive
+from scoring_runtime.artifacts.archives import unpack_archive
 from scoring_runtime.scorers import ModelSource
 from scoring_runtime.tensors import Tensor
 

@@ -18,7 +18,7 @@ from operator_processes import OperatorProcess
 from prometheus_servers import RULES, Prometheus, Promtool, Serve, shorten_times
 from runtime_processes import Runtime
 from scoring_models import ScoringModels, open_namespace
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
 NAMESPACE = "team"

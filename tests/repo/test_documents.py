@@ -14,7 +14,7 @@ import pytest
 
 from local_clusters import ROOT
 from scoring_operator.settings import Settings as OperatorSettings
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.settings import Settings as RuntimeSettings
 
 REQUIRED = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/runtime-contract.md")]

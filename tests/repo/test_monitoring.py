@@ -14,7 +14,7 @@ from scoring_operator.metrics import Metrics as OperatorMetrics
 from scoring_operator.store import Store
 from scoring_operator.work_queue import WorkQueue
 from scoring_runtime.batching import Batcher
-from scoring_runtime.metrics import Metrics as RuntimeMetrics
+from scoring_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 
 RULES = ROOT / "charts" / "scoring-operator" / "rules" / "scoring.yaml"
 UNIT_TESTS = ROOT / "tests" / "monitoring" / "rules.yaml"

@@ -10,7 +10,7 @@ import yaml
 
 from local_clusters import ROOT
 from scoring_operator.api import API_VERSION, HardwareClass, ScoringModel
-from scoring_runtime.uris import is_archive_name
+from scoring_runtime.artifacts.uris import is_archive_name
 
 Manifest = dict[str, Any]
 

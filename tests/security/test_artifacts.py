@@ -27,7 +27,7 @@ from artifact_stores import (
     run_registry,
     run_s3,
 )
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 
 FILES = {
     "manifest.json": b"{}",

@@ -6,10 +6,10 @@ from scoring_runtime.access.gate import create_gate
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 
 
 def create_service(settings: Settings, *, is_loaded: bool = True, is_draining: bool = False) -> ScoringService:

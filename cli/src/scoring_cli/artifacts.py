@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scoring_runtime.archives import unpack_archive
+from scoring_runtime.artifacts.archives import unpack_archive
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.uris import is_archive_name
 from scoring_runtime.bare_models import find_manifest
-from scoring_runtime.digests import compute_digest
 from scoring_runtime.manifest import FILE_NAME, Manifest
-from scoring_runtime.uris import is_archive_name
 
 
 def write_artifact(archive: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> str:

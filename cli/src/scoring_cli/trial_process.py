@@ -9,9 +9,9 @@ import click
 from scoring_runtime.batching import Batcher
 from scoring_runtime.errors import LoadError
 from scoring_runtime.loading import load_model
-from scoring_runtime.logs import configure_logging
 from scoring_runtime.model import ModelSlot
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.logs import configure_logging
 
 
 def try_model(uri: str, digest: str, folder: Path) -> dict[str, str | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scoring_operator.api import Manifest, ScoringModel
-from scoring_operator.claims import Claimant, Place, find_place
+from scoring_operator.host_claims import Claimant, Place, find_place
 from scoring_operator.kinds import (
     GATEWAY,
     HTTP_ROUTE,

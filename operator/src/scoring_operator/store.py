@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sys import intern
 
 from scoring_operator.api import Manifest
-from scoring_operator.claims import Claims
+from scoring_operator.host_claims import Claims
 from scoring_operator.kinds import POD, Key, Kind, find_model_key
 from scoring_operator.packing import pack, unpack
 

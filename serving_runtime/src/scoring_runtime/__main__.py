@@ -7,12 +7,12 @@ from pathlib import Path
 
 import structlog
 
+from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import FetchFailedError, LoadError, ScorerFailedError
-from scoring_runtime.logs import configure_logging, configure_redaction
-from scoring_runtime.output import capture_output
 from scoring_runtime.settings import PREFIX, Settings, read_settings, read_termination_log
+from scoring_runtime.telemetry.logs import configure_logging, configure_redaction
+from scoring_runtime.telemetry.output import capture_output
 from scoring_runtime.termination import report_failure
-from scoring_runtime.uris import parse_uri
 
 USAGE = "usage: python -m scoring_runtime [fetch | digest PATH | keys …]"
 
@@ -65,13 +65,13 @@ def _serve(settings: Settings) -> None:
 
 
 def _fetch(settings: Settings) -> None:
-    from scoring_runtime.fetching import fetch  # noqa: PLC0415
+    from scoring_runtime.fetch_command import fetch  # noqa: PLC0415
 
     fetch(settings)
 
 
 def _print_digest(path: str) -> None:
-    from scoring_runtime.digests import compute_digest  # noqa: PLC0415
+    from scoring_runtime.artifacts.digests import compute_digest  # noqa: PLC0415
 
     try:
         print(compute_digest(Path(path)))  # noqa: T201  # what the command is for

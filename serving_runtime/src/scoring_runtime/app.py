@@ -16,7 +16,6 @@ from scoring_runtime.batching import describe_limits
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import RequestError, ScoringFailedError
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.pages import create_pages
 from scoring_runtime.prefix import PathPrefix
 from scoring_runtime.protocols import JSON, HttpProtocol, find_status, list_headers
@@ -24,10 +23,11 @@ from scoring_runtime.protocols.model_interface import ModelDirectory
 from scoring_runtime.protocols.open_inference import OpenInferenceProtocol
 from scoring_runtime.protocols.predict import PredictProtocol
 from scoring_runtime.protocols.score import ScoreProtocol
-from scoring_runtime.request_log import RequestLog
 from scoring_runtime.routes import Door, ScoringRoutes
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_log import RequestLog
 
 _BAD_REQUEST = 400
 # What proxies of HTTP add to a request, and no client can take away again.

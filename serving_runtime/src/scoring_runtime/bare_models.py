@@ -6,8 +6,8 @@ They tell their inputs themselves, and are served as `prediction`. Above manifes
 from itertools import islice
 from pathlib import Path
 
+from scoring_runtime.artifacts.uris import MODEL_SUFFIXES
 from scoring_runtime.manifest import FILE_NAME, Manifest, read_manifest
-from scoring_runtime.uris import MODEL_SUFFIXES
 
 MLMODEL = "MLmodel"
 _SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")

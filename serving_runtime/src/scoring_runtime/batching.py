@@ -96,9 +96,9 @@ class Batcher:
         self.report_preprocess: Callable[[float], None] = lambda _seconds: None
         self.report_wait: Callable[[float], None] = lambda _seconds: None
         self.report_score: Callable[[float], None] = lambda _seconds: None
-        # Called by each thread before it works on a request: placement.py may want it on another processor.
+        # Called by each thread before it works on a request: affinity.py may want it on another processor.
         self.settle: Callable[[], None] = lambda: None
-        # What traces need (tracing.py), and nobody else.
+        # What traces need (telemetry/tracing.py), and nobody else.
         self.make_pending: Callable[[Task, Inputs, float], Pending] = Pending
         self.follow_batch: Callable[[Sequence[Pending]], AbstractContextManager[None]] | None = None
         self._max_waiting = max_waiting

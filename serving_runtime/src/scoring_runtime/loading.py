@@ -6,7 +6,7 @@ from time import perf_counter
 import orjson
 import structlog
 
-from scoring_runtime.artifacts import fetch_artifact, require_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact, require_digest
 from scoring_runtime.bare_models import find_manifest
 from scoring_runtime.batching import Batcher, BatchLimits
 from scoring_runtime.errors import (

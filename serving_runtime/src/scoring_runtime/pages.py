@@ -10,8 +10,8 @@ import orjson
 from flask import Blueprint, Response, render_template, request
 
 from scoring_runtime.errors import InvalidInputError, NotReadyError
-from scoring_runtime.openapi import describe_api, list_operations
-from scoring_runtime.openapi_access import add_access
+from scoring_runtime.openapi.access import add_access
+from scoring_runtime.openapi.document import describe_api, list_operations
 from scoring_runtime.protocols import JSON, parse_json
 from scoring_runtime.protocols.model_interface import ModelDirectory, ModelInterface, describe_tensors
 from scoring_runtime.protocols.predict import describe_signature

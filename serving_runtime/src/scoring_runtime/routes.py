@@ -14,7 +14,6 @@ from scoring_runtime.access.gate import NOT_LET_IN, OPEN_PATHS, Gate, Visit
 from scoring_runtime.bodies import BodyReader
 from scoring_runtime.error_bodies import write_error
 from scoring_runtime.errors import OverloadedError, RequestError, ScoringFailedError
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import (
     CHUNKED,
     JSON,
@@ -25,9 +24,10 @@ from scoring_runtime.protocols import (
     find_status,
     list_headers,
 )
-from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
-from scoring_runtime.request_log import RequestLog
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.telemetry.request_log import RequestLog
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 Headers = list[tuple[str, str]]
 Route = tuple[HttpProtocol, Handler]

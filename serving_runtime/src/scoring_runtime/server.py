@@ -21,8 +21,8 @@ from granian.server import MPServer
 
 from scoring_runtime.connections import MAX_CONNECTIONS
 from scoring_runtime.errors import InvalidSettingsError
-from scoring_runtime.logs import build_logging_config
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.logs import build_logging_config
 from scoring_runtime.threads import limit_threads
 
 # Beside those that wait for the model: threads that read requests, refuse them or answer probes.

@@ -16,23 +16,23 @@ from flask import Flask
 
 from scoring_runtime.access.clients import ClientFinder
 from scoring_runtime.access.gate import Gate, create_gate
+from scoring_runtime.affinity import Placement
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.connections import MAX_CONNECTIONS, ConnectionLimit
 from scoring_runtime.errors import InvalidSettingsError, LoadError, ScorerFailedError
 from scoring_runtime.loading import load_model
-from scoring_runtime.logs import configure_logging, configure_redaction
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
-from scoring_runtime.output import capture_output
-from scoring_runtime.placement import Placement
-from scoring_runtime.request_log import RequestLog
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.logs import configure_logging, configure_redaction
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.output import capture_output
+from scoring_runtime.telemetry.request_log import RequestLog
 from scoring_runtime.termination import report_failure
 
 if TYPE_CHECKING:
-    from scoring_runtime.tracing import Tracing
+    from scoring_runtime.telemetry.tracing import Tracing
 
 WAKE_SECONDS = 1.0
 WAKE_SIGNAL = signal.SIGURG
@@ -118,7 +118,7 @@ def wants_traces(environ: Mapping[str, str]) -> bool:
 def _open_tracing(settings: Settings, batcher: Batcher) -> "Tracing":
     try:
         # Only here: the packages cost time and memory, and may be missing.
-        from scoring_runtime.tracing import open_tracing  # noqa: PLC0415
+        from scoring_runtime.telemetry.tracing import open_tracing  # noqa: PLC0415
     except ModuleNotFoundError as error:
         message = f"{_TRACES_ENDPOINTS[0]} needs the package {error.name!r}: install scoring-runtime[tracing], or leave it unset."
         _end_worker(settings, InvalidSettingsError(message))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoring_cli.artifacts import choose_format, render_json, write_artifact
-from scoring_runtime.archives import unpack_archive
+from scoring_runtime.artifacts.archives import unpack_archive
 
 USTAR_BYTES = 8 * 2**30 - 1
 """The longest file whose size USTAR can write down."""

@@ -23,13 +23,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from scoring_runtime.app import create_app
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.batching import Batcher
-from scoring_runtime.digests import compute_digest
 from scoring_runtime.loading import load_model
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 
 ORIGINALS = [
     {"id": 1, "answerId": "a1", "text": "How do I copy an array?"},

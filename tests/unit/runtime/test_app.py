@@ -19,11 +19,11 @@ from werkzeug.test import TestResponse
 from scoring_runtime.app import create_app
 from scoring_runtime.batching import Batcher
 from scoring_runtime.loading import load_model
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.model import ModelSlot, ServedModel
-from scoring_runtime.request_record import RequestRecord
 from scoring_runtime.service import ScoringService
 from scoring_runtime.tasks import check_finite
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_record import RequestRecord
 from scoring_runtime.tensors import Signature, TensorSpec
 
 QUESTION = {"input": "How do I copy an array?"}

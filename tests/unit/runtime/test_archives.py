@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring_runtime.archives import unpack_archive
+from scoring_runtime.artifacts.archives import unpack_archive
 from scoring_runtime.errors import ArtifactCorruptError
 
 CONTENT = os.urandom(30_000)
@@ -82,7 +82,7 @@ def test_a_flipped_byte_in_the_header_of_a_later_entry_is_corrupt(tmp_path: Path
 def test_endless_zeros_after_the_last_entry_are_refused(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scoring_runtime.archives.FREE_BYTES", 2**21)
+    monkeypatch.setattr("scoring_runtime.artifacts.archives.FREE_BYTES", 2**21)
     expect_corrupt(tmp_path / "model.tar.gz", gzip.compress(make_tar() + bytes(2**23)), folder)
 
 

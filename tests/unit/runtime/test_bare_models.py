@@ -18,9 +18,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from artifact_servers import make_certificate, serve_artifacts
 from runtime_clients import open_client
-from scoring_runtime.artifacts import fetch_artifact
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact
 from scoring_runtime.bare_models import find_manifest
-from scoring_runtime.digests import compute_digest
 from scoring_runtime.errors import DigestMismatchError, DigestRequiredError, ManifestInvalidError
 from scoring_runtime.settings import Settings
 

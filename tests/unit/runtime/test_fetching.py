@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from artifact_servers import ArtifactServer, make_certificate, serve_artifacts
-from scoring_runtime.artifacts import fetch_artifact
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact
 from scoring_runtime.errors import ArtifactTooLargeError, FetchFailedError, InvalidSettingsError
 
 
@@ -135,7 +135,7 @@ def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "work", "code"),
     [
-        (["fetch"], "scoring_runtime.fetching.fetch", "FetchFailed"),
+        (["fetch"], "scoring_runtime.fetch_command.fetch", "FetchFailed"),
         ([], "scoring_runtime.server.serve", "ScorerFailed"),
         (["fetch"], "scoring_runtime.__main__.read_settings", "FetchFailed"),
     ],
@@ -177,7 +177,7 @@ def test_fetching_imports_no_server_and_only_the_driver_of_its_scheme(archive: P
     }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     modules = set(json.loads(done.stdout.splitlines()[-1])["event"].split())
-    assert "scoring_runtime.fetching" in modules
+    assert "scoring_runtime.fetch_command" in modules
     assert not modules & {"flask", "granian", "prometheus_client", "numpy", "obstore", "urllib3", "cryptography"}
 
 

@@ -16,10 +16,10 @@ import tritonclient.grpc.service_pb2 as others
 from local_clusters import ROOT
 from runtime_clients import create_service
 from scoring_runtime.errors import InvalidSettingsError
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_server import GrpcLimits, GrpcServer, start_grpc_server
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 from tensor_models import DATATYPES, TABLE_EXAMPLE, Gate, write_artifact
 
 GENERATED = ROOT / "serving_runtime" / "src" / "scoring_runtime" / "protocols"

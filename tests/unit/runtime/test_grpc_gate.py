@@ -12,9 +12,9 @@ import tritonclient.grpc
 from runtime_clients import create_service
 from scoring_runtime.access.gate import create_gate
 from scoring_runtime.access.keys import hash_key
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
 MakeSettings = Callable[..., Settings]

@@ -14,11 +14,11 @@ from scoring_runtime.access.gate import create_gate
 from scoring_runtime.access.keys import hash_key
 from scoring_runtime.bodies import PRESSED_SECONDS
 from scoring_runtime.errors import BodyTimeoutError
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_messages import MessageReader
 from scoring_runtime.protocols.grpc_server import GrpcLimits, GrpcServer, start_grpc_server
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
 SERVICE = "/inference.GRPCInferenceService"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from scoring_runtime.instruments import Histogram
+from scoring_runtime.telemetry.instruments import Histogram
 
 LIMITS = (0.001, 0.5, 1.0, 2.5)
 VALUES = st.one_of(st.sampled_from((*LIMITS, 0.0, math.inf)), st.floats(0, 10))

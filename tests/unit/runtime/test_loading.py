@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from scoring_runtime import scorers
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.batching import Batcher
-from scoring_runtime.digests import compute_digest
 from scoring_runtime.errors import (
     DigestRequiredError,
     FormatNotInstalledError,

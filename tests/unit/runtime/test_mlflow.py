@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from runtime_tasks import ask, attach_task, make_signature
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.batching import Batcher
-from scoring_runtime.digests import compute_digest
 from scoring_runtime.errors import DigestRequiredError, FormatNotInstalledError, ManifestInvalidError, ModelInvalidError
 from scoring_runtime.loading import load_model
 from scoring_runtime.manifest import Manifest

@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 
-from scoring_runtime.output import MAX_PENDING_BYTES, LogLines
+from scoring_runtime.telemetry.output import MAX_PENDING_BYTES, LogLines
 
 
 def test_lines_are_told_when_they_end() -> None:

@@ -24,7 +24,7 @@ import pytest
 from free_ports import find_free_port
 from local_clusters import ROOT
 from runtime_processes import Runtime, is_listening
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.protocols import MAX_DISCARDED_BYTES
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from tensor_models import TABLE_EXAMPLE, write_artifact

@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from local_clusters import ROOT
 from runtime_clients import create_service
 from scoring_runtime.app import create_app
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
 from scoring_runtime.service import ScoringService
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
 
 TEXT = (ROOT / "docs" / "protocols.md").read_text()
 COMMANDS = re.findall(r"```sh\n(curl .*?)```\n```json\n(.*?)```", TEXT, re.DOTALL)

@@ -5,6 +5,7 @@ from time import perf_counter
 
 import pytest
 
+from scoring_runtime.artifacts.uris import find_credentials
 from scoring_runtime.redaction import (
     MAX_CHARACTERS,
     MAX_DEPTH,
@@ -15,7 +16,6 @@ from scoring_runtime.redaction import (
     compile_pattern,
     find_secrets,
 )
-from scoring_runtime.uris import find_credentials
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIhunter2\nhunter2==\n"
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scoring_runtime.access import Caller
-from scoring_runtime.request_counts import RequestCounts
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.request_counts import RequestCounts
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 RECORD = RequestRecord(1.5, "id", "score", 200, 0.01, 10, 20)
 SHOP = Caller("shop", "shop")

@@ -20,13 +20,13 @@ from flask.testing import FlaskClient
 from runtime_clients import create_service, open_client
 from scoring_runtime.access import Caller
 from scoring_runtime.app import create_app
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_server import GrpcLimits, start_grpc_server
-from scoring_runtime.request_ids import choose_request_id, find_trace_id
-from scoring_runtime.request_log import LINES_AT_ONCE, PAGE_BYTES, RequestLog, write_line
-from scoring_runtime.request_record import RequestRecord
 from scoring_runtime.settings import Settings
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_ids import choose_request_id, find_trace_id
+from scoring_runtime.telemetry.request_log import LINES_AT_ONCE, PAGE_BYTES, RequestLog, write_line
+from scoring_runtime.telemetry.request_record import RequestRecord
 from tensor_models import TABLE_EXAMPLE, write_artifact
 
 SHOP = Caller("shop", "shop")
@@ -57,7 +57,7 @@ def test_a_line_tells_of_the_request_and_leaves_out_what_there_is_not() -> None:
     assert plain == {
         "timestamp": "1970-01-01T00:00:01.500000Z",
         "level": "info",
-        "logger": "scoring_runtime.request_log",
+        "logger": "scoring_runtime.telemetry.request_log",
         "event": "request",
         "request_id": "id",
         "protocol": "score",

@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from scoring_runtime.errors import DigestMismatchError, FetchFailedError, InvalidSettingsError
-from scoring_runtime.logs import build_logging_config, configure_logging
 from scoring_runtime.redaction import cut_uris
 from scoring_runtime.settings import DEFAULT_TERMINATION_LOG, count_cpus, read_settings, read_termination_log
+from scoring_runtime.telemetry.logs import build_logging_config, configure_logging
 from scoring_runtime.termination import write_termination_message
 
 URI = "file:///models/faq"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scoring_runtime.artifacts import fetch_artifact
-from scoring_runtime.digests import hash_files, render_listing
+from scoring_runtime.artifacts.digests import hash_files, render_listing
+from scoring_runtime.artifacts.retrieval import fetch_artifact
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     InvalidSettingsError,

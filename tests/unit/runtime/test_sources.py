@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from artifact_servers import ArtifactServer, make_certificate, serve_artifacts
-from scoring_runtime.artifacts import fetch_artifact
-from scoring_runtime.credentials import Credentials
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.credentials import Credentials
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact
+from scoring_runtime.artifacts.sources.http_client import find_proxy
+from scoring_runtime.artifacts.sources.registry_logins import find_login
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
@@ -29,8 +31,6 @@ from scoring_runtime.errors import (
     SignatureMissingError,
 )
 from scoring_runtime.settings import Settings
-from scoring_runtime.sources.http_client import find_proxy
-from scoring_runtime.sources.registry_logins import find_login
 
 FILES = {"manifest.json": b"{}", "sub/weights.bin": os.urandom(100_000), "empty": b""}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -44,7 +44,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArtifactServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("scoring_runtime.transfers.BACKOFF_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("scoring_runtime.artifacts.transfers.BACKOFF_SECONDS", (0.01, 0.01))
     with serve_artifacts(certificate) as server:
         yield server
 

@@ -17,7 +17,7 @@ from free_ports import find_free_port
 from local_clusters import ROOT
 from otlp_receivers import OtlpReceiver, read_attributes
 from runtime_processes import Runtime
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.worker import wants_traces
 from tensor_models import TABLE_EXAMPLE, write_artifact

@@ -16,10 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_servers import ArtifactServer, make_certificate, serve_artifacts
-from scoring_runtime import transfers
-from scoring_runtime.artifacts import fetch_artifact
-from scoring_runtime.credentials import Credentials
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts import transfers
+from scoring_runtime.artifacts.credentials import Credentials
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact
+from scoring_runtime.artifacts.sources import Access, RemoteFile, open_source
+from scoring_runtime.artifacts.transfers import BACKOFF_SECONDS, Bounds, fetch_files
+from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
@@ -31,9 +34,6 @@ from scoring_runtime.errors import (
     LoadError,
     ManifestInvalidError,
 )
-from scoring_runtime.sources import Access, RemoteFile, open_source
-from scoring_runtime.transfers import BACKOFF_SECONDS, Bounds, fetch_files
-from scoring_runtime.uris import parse_uri
 
 CONTENT = os.urandom(3 * 2**20 + 7)
 BOUNDS = Bounds(max_bytes=2**30, timeout_seconds=60)
@@ -166,7 +166,7 @@ def test_a_file_without_ranges_starts_anew(server: ArtifactServer, download: Dow
 def test_a_server_that_stalls_is_given_up_and_asked_again(
     server: ArtifactServer, download: Download, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scoring_runtime.sources.http_client.READ_TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr("scoring_runtime.artifacts.sources.http_client.READ_TIMEOUT_SECONDS", 1.5)
     server.plans["/model.tar"] = ["range", "stall", "range"]
     assert download(f"https://{server.base}/model.tar") == CONTENT
     assert waits == [BACKOFF_SECONDS[0]]
@@ -175,7 +175,7 @@ def test_a_server_that_stalls_is_given_up_and_asked_again(
 def test_a_server_that_always_stalls_fails_and_says_so(
     server: ArtifactServer, download: Download, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scoring_runtime.sources.http_client.READ_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr("scoring_runtime.artifacts.sources.http_client.READ_TIMEOUT_SECONDS", 0.4)
     server.files["/model.tar"] = CONTENT[:1000]
     server.plans["/model.tar"] = ["range", "stall"]
     with pytest.raises(FetchFailedError, match="could not be fetched: the server did not answer in time"):

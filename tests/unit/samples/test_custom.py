@@ -15,7 +15,7 @@ from runtime_tasks import ask, load_archive
 from samples.custom.__main__ import package
 from samples.custom.package.plain_text.redactor import MAX_CHARACTERS, RULES, Redactor
 from samples.custom.packaging import KINDS
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.errors import InvalidInputError
 
 app = Typer()

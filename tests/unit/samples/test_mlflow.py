@@ -10,7 +10,7 @@ import yaml
 
 from local_clusters import ROOT
 from runtime_tasks import ask, load_archive
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 
 
 @pytest.fixture(scope="module")

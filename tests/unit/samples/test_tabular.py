@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from runtime_tasks import ask, load_archive
 from samples.tabular.__main__ import train
 from samples.tabular.tables import LATE, MESSAGES, ON_TIME, make_parcels
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 
 app = Typer()
 app.command()(train)

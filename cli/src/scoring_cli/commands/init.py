@@ -15,7 +15,7 @@ from scoring_cli.output import print_document, tell
 from scoring_operator.api import API_VERSION, ScoringModel
 from scoring_operator.errors import ModelProblem
 from scoring_operator.kinds import SCORING_MODEL
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.errors import LoadError
 
 

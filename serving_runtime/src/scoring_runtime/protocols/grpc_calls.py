@@ -21,12 +21,12 @@ from scoring_runtime.errors import (
     RequestError,
     ScoringFailedError,
 )
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import find_status, list_headers
 from scoring_runtime.protocols.grpc_messages import MessageReader
-from scoring_runtime.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
-from scoring_runtime.request_log import RequestLog
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_ids import HEADER, TRACE_HEADER, choose_request_id, find_trace_id
+from scoring_runtime.telemetry.request_log import RequestLog
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 PROTOCOL = "open-inference-grpc"
 REQUEST_ID = HEADER.lower()

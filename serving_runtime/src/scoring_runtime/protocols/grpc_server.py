@@ -15,14 +15,14 @@ from google.protobuf.message import Message
 
 from scoring_runtime.access.gate import Gate
 from scoring_runtime.errors import InvalidSettingsError, NotReadyError
-from scoring_runtime.metrics import Metrics
 from scoring_runtime.protocols import open_inference_pb2 as messages
 from scoring_runtime.protocols.grpc_calls import Method, Records
 from scoring_runtime.protocols.grpc_messages import MessageReader, UnreadMessages
 from scoring_runtime.protocols.grpc_tensors import read_inputs, write_answer
 from scoring_runtime.protocols.model_interface import ModelDirectory
-from scoring_runtime.request_log import RequestLog
 from scoring_runtime.service import ScoringService
+from scoring_runtime.telemetry.metrics import Metrics
+from scoring_runtime.telemetry.request_log import RequestLog
 from scoring_runtime.tensors import TensorSpec
 
 SERVICE = "inference.GRPCInferenceService"

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from opentelemetry.trace import Span, StatusCode
 
-from scoring_runtime.tracing import Tracing
+from scoring_runtime.telemetry.tracing import Tracing
 
 SCORING_METHOD = "ModelInfer"
 

@@ -1,7 +1,7 @@
 """Files of PyTorch models, and the networks made of them: state dicts, TorchScript, exported programs. For torch.py.
 
 What differs is how much a file may do: a state dict is read as numbers alone, whereas TorchScript and exported programs
-are programs. For those, artifacts.py asks for a digest by the file's suffix, so that only the suffixes here are opened.
+are programs. For those, artifacts/retrieval.py asks for a digest by the file's suffix, so that only the suffixes here are opened.
 """
 
 import difflib

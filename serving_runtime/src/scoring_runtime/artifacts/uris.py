@@ -1,4 +1,4 @@
-"""Model URIs: what they point to, and how they are shown without credentials. Used by artifacts.py, sources and logs.py."""
+"""Model URIs: what they point to, and how they are shown without credentials. Used by retrieval.py, sources and telemetry/logs.py."""
 
 import re
 from collections.abc import Mapping

@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
 
+from scoring_runtime.artifacts.sources import Access, RemoteFile
+from scoring_runtime.artifacts.sources.http_client import HttpClient, check_endpoint, find_origin, join_address
+from scoring_runtime.artifacts.sources.web import find_ranges, read_range
+from scoring_runtime.artifacts.uris import ModelUri
 from scoring_runtime.errors import ArtifactCorruptError, ArtifactNotFoundError, FetchFailedError, InvalidSettingsError
-from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.sources.http_client import HttpClient, check_endpoint, find_origin, join_address
-from scoring_runtime.sources.web import find_ranges, read_range
-from scoring_runtime.uris import ModelUri
 
 HUB = "https://huggingface.co"
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 
-from scoring_runtime.credentials import Credentials
+from scoring_runtime.artifacts.credentials import Credentials
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactNotFoundError,

@@ -9,11 +9,11 @@ from time import perf_counter
 
 import structlog
 
-from scoring_runtime.artifacts import fetch_artifact, require_digest
+from scoring_runtime.artifacts.record import FILE_NAME, Record, write_record
+from scoring_runtime.artifacts.retrieval import fetch_artifact, require_digest
+from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import FetchFailedError, OutOfMemoryError
-from scoring_runtime.records import FILE_NAME, Record, write_record
 from scoring_runtime.settings import Settings
-from scoring_runtime.uris import parse_uri
 
 _logger = structlog.stdlib.get_logger(__name__)
 _EXIT_ON_SIGTERM = 143

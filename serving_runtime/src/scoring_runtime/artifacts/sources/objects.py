@@ -20,6 +20,8 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from scoring_runtime.artifacts.sources import Access, RemoteFile
+from scoring_runtime.artifacts.uris import ModelUri
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
@@ -30,8 +32,6 @@ from scoring_runtime.errors import (
     LoadError,
 )
 from scoring_runtime.redaction import cut_uris
-from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.uris import ModelUri
 
 CHUNK_BYTES = 2**20
 _TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "600s"}

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring_runtime.archives import unpack_archive
-from scoring_runtime.artifacts import fetch_artifact, require_digest
-from scoring_runtime.digests import compute_digest
+from scoring_runtime.artifacts.archives import unpack_archive
+from scoring_runtime.artifacts.digests import compute_digest
+from scoring_runtime.artifacts.retrieval import fetch_artifact, require_digest
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
@@ -259,7 +259,7 @@ def test_a_file_used_as_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scoring_runtime.archives.FREE_BYTES", 1000)
+    monkeypatch.setattr("scoring_runtime.artifacts.archives.FREE_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("zeros", bytes(10**6))
     with pytest.raises(ArtifactCorruptError, match=r"unpacks to more than \d+ bytes"):
@@ -310,7 +310,7 @@ def test_a_full_disk_says_what_to_do(folder: Path, make_settings: Any, monkeypat
         with Path("/dev/full").open("wb", buffering=0) as full:
             full.write(b"x")
 
-    monkeypatch.setattr("scoring_runtime.archives.shutil.copyfileobj", fill)
+    monkeypatch.setattr("scoring_runtime.artifacts.archives.shutil.copyfileobj", fill)
     settings = make_settings(archive.as_uri())
     with pytest.raises(FetchFailedError) as caught:
         fetch_artifact(settings)

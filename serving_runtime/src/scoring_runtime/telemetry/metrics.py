@@ -10,10 +10,10 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector, disable_created_metrics
 
 from scoring_runtime.batching import Batcher
-from scoring_runtime.instruments import Histogram
 from scoring_runtime.model import ServedModel
-from scoring_runtime.request_counts import RequestCounts
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.instruments import Histogram
+from scoring_runtime.telemetry.request_counts import RequestCounts
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

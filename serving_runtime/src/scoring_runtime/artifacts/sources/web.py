@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from scoring_runtime.artifacts.sources import Access, RemoteFile
+from scoring_runtime.artifacts.sources.http_client import HttpClient, make_basic_header
+from scoring_runtime.artifacts.uris import ModelUri
 from scoring_runtime.errors import FetchAbandonedError
-from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.sources.http_client import HttpClient, make_basic_header
-from scoring_runtime.uris import ModelUri
 
 # No file has more digits of bytes; Python's int refuses thousands of them.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})$")

@@ -7,8 +7,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from scoring_runtime import placement
-from scoring_runtime.placement import SHORT_SECONDS, Placement, Usage, choose
+from scoring_runtime import affinity
+from scoring_runtime.affinity import SHORT_SECONDS, Placement, Usage, choose
 
 IDLE = {0: 0.0, 1: 0.0, 2: 0.0}
 SHORT = 1 / SHORT_SECONDS
@@ -92,7 +92,7 @@ def test_threads_of_short_requests_are_kept_on_one_processor_until_requests_are_
 
 @several_processors
 def test_threads_are_given_back_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "REMEMBERED_SECONDS", 1.0)
+    monkeypatch.setattr(affinity, "REMEMBERED_SECONDS", 1.0)
     everywhere = os.sched_getaffinity(0)
     worker = Worker()
     try:

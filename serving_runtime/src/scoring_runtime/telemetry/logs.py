@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from scoring_runtime.artifacts.uris import find_credentials
 from scoring_runtime.redaction import find_secrets, redactor
-from scoring_runtime.uris import find_credentials
 
 
 def configure_logging(level: str) -> None:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
-from scoring_runtime.credentials import Credentials
+from scoring_runtime.artifacts.credentials import Credentials
 from scoring_runtime.errors import CredentialsMissingError
 
 DOCKER_HUB = "docker.io"

@@ -19,7 +19,7 @@ from time import time
 
 import orjson
 
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 GATHER_SECONDS = 0.1
 """Lines wait this long for others: waking the thread for each would cost more than the line."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scoring_runtime.credentials import Credentials
+from scoring_runtime.artifacts.credentials import Credentials
+from scoring_runtime.artifacts.uris import ModelUri
 from scoring_runtime.errors import DriverNotInstalledError
-from scoring_runtime.uris import ModelUri
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ def open_source(uri: ModelUri, access: Access) -> Source:
 
 def _import_source(uri: ModelUri, access: Access) -> Source:
     if uri.scheme == "https":
-        from scoring_runtime.sources.web import WebSource  # noqa: PLC0415  # only what this scheme needs
+        from scoring_runtime.artifacts.sources.web import WebSource  # noqa: PLC0415  # only what this scheme needs
 
         return WebSource(uri, access)
     if uri.scheme == "hf":
-        from scoring_runtime.sources.hub import HubSource  # noqa: PLC0415
+        from scoring_runtime.artifacts.sources.hub import HubSource  # noqa: PLC0415
 
         return HubSource(uri, access)
     if uri.scheme == "oci":
-        from scoring_runtime.sources.registry import RegistrySource  # noqa: PLC0415
+        from scoring_runtime.artifacts.sources.registry import RegistrySource  # noqa: PLC0415
 
         return RegistrySource(uri, access)
-    from scoring_runtime.sources.objects import ObjectSource  # noqa: PLC0415
+    from scoring_runtime.artifacts.sources.objects import ObjectSource  # noqa: PLC0415
 
     return ObjectSource(uri, access)

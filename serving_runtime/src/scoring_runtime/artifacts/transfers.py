@@ -1,6 +1,6 @@
-"""Transfers: a source's files into a folder, in parts side by side, each resumed where it broke off. Used by artifacts.py.
+"""Transfers: a source's files into a folder, in parts side by side, each resumed where it broke off. Used by retrieval.py.
 
-Bounded in bytes, files, time and tries. What is fetched is verified by artifacts.py afterwards; here only that it is all
+Bounded in bytes, files, time and tries. What is fetched is verified by retrieval.py afterwards; here only that it is all
 there, that nothing lands outside the folder, and that it fits.
 """
 
@@ -15,13 +15,13 @@ from typing import TypeVar
 
 import structlog
 
+from scoring_runtime.artifacts.sources import RemoteFile, Source
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactTooLargeError,
     FetchAbandonedError,
     FetchFailedError,
 )
-from scoring_runtime.sources import RemoteFile, Source
 
 MAX_FILES = 100_000
 # Small enough that eight connections share a file of a few hundred MB, large enough that requests cost nothing.

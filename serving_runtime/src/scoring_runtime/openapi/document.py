@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from scoring_runtime.model import ServedModel
-from scoring_runtime.openapi_schemas import (
+from scoring_runtime.openapi.schemas import (
     JSON_TYPE,
     describe_inference_answer,
     describe_inference_request,

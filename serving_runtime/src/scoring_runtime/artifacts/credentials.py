@@ -1,4 +1,4 @@
-"""Credentials for fetching: the keys of a Secret that is mounted as a folder, one file each. Used by artifacts.py and sources.
+"""Credentials for fetching: the keys of a Secret that is mounted as a folder, one file each. Used by retrieval.py and sources.
 
 Only the fetching container has that folder. Outside Kubernetes it is absent, and the environment's usual variables count.
 """

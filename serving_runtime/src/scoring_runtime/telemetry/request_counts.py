@@ -7,8 +7,8 @@ from itertools import chain
 from prometheus_client import Counter, Gauge
 from prometheus_client.metrics_core import Metric
 
-from scoring_runtime.instruments import Histogram, Instrument
-from scoring_runtime.request_record import RequestRecord
+from scoring_runtime.telemetry.instruments import Histogram, Instrument
+from scoring_runtime.telemetry.request_record import RequestRecord
 
 NOBODY = "(none)"
 """The label of requests that show no valid key: no name of a key has brackets."""

@@ -1,4 +1,4 @@
-"""The record that the fetching container leaves for the serving one: what was fetched, and where it lies. Used by artifacts.py."""
+"""The record that the fetching container leaves for the serving one: what was fetched, and where it lies. Used by retrieval.py."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

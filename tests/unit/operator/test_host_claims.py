@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring_operator.api import Manifest
-from scoring_operator.claims import find_places
 from scoring_operator.exposure import find_claiming_models, find_rival
+from scoring_operator.host_claims import find_places
 from scoring_operator.kinds import HTTP_ROUTE, INGRESS, SCORING_MODEL, Key, Kind
 from scoring_operator.store import Store
 

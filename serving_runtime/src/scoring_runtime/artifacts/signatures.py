@@ -1,4 +1,4 @@
-"""Signatures of artifacts, as `cosign sign-blob --key` and OpenSSL make them. Used by artifacts.py.
+"""Signatures of artifacts, as `cosign sign-blob --key` and OpenSSL make them. Used by retrieval.py.
 
 ECDSA on P-256 with SHA-256, or Ed25519, in base64; over the bytes of a file, or over the list of a folder's files
 (digests.py). Any of several public keys may have made it, so that keys can be changed one after the other.

@@ -1,7 +1,7 @@
 """Digests of artifacts: of a file as sha256sum prints it, of a folder that of the list of its files with their sums.
 
 The list is the text that sha256sum prints, sorted by the bytes of the paths, so that anyone can compute it by one command:
-docs/artifacts.md has it, and a test runs it. Used by artifacts.py.
+docs/artifacts.md has it, and a test runs it. Used by retrieval.py.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""JSON schemas of requests and answers, from a model's signature and task. Below openapi.py."""
+"""JSON schemas of requests and answers, from a model's signature and task. Below document.py."""
 
 from collections.abc import Mapping
 from typing import Any

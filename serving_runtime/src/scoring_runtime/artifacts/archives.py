@@ -1,4 +1,4 @@
-"""Unpacking of .tar, .tar.gz, .tgz and .zip artifacts: files and folders only, inside one folder. Used by artifacts.py.
+"""Unpacking of .tar, .tar.gz, .tgz and .zip artifacts: files and folders only, inside one folder. Used by retrieval.py.
 
 Compressed by deflate or not at all: other methods let an archive say how much memory unpacking it takes.
 

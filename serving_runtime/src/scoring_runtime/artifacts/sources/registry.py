@@ -13,6 +13,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from scoring_runtime.artifacts.sources import Access, RemoteFile
+from scoring_runtime.artifacts.sources.http_client import HttpClient, find_origin, join_address, make_basic_header
+from scoring_runtime.artifacts.sources.registry_logins import DOCKER_HUB, find_login
+from scoring_runtime.artifacts.sources.web import find_ranges, read_range
+from scoring_runtime.artifacts.uris import ModelUri
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
@@ -21,11 +26,6 @@ from scoring_runtime.errors import (
     FetchFailedError,
     InvalidSettingsError,
 )
-from scoring_runtime.sources import Access, RemoteFile
-from scoring_runtime.sources.http_client import HttpClient, find_origin, join_address, make_basic_header
-from scoring_runtime.sources.registry_logins import DOCKER_HUB, find_login
-from scoring_runtime.sources.web import find_ranges, read_range
-from scoring_runtime.uris import ModelUri
 
 MANIFEST_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 # Where the name of a layer's file stands: ORAS, ModelPack.

@@ -1,6 +1,6 @@
 """Artifacts: find or fetch what the model's URI names, verify its digest and signature, and only then unpack it.
 
-Sits between loading.py or fetching.py and transfers.py, digests.py, signatures.py, archives.py. Files of `file` and `pvc`
+Sits between loading.py or fetch_command.py and transfers.py, digests.py, signatures.py, archives.py. Files of `file` and `pvc`
 URIs are used in place: they are read for their digest and again to load them, so who can write them meanwhile is trusted as
 the digest is.
 """
@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from scoring_runtime.archives import unpack_archive
-from scoring_runtime.credentials import read_credentials
-from scoring_runtime.digests import PREFIX, hash_file, hash_files, render_listing
+from scoring_runtime.artifacts.archives import unpack_archive
+from scoring_runtime.artifacts.credentials import read_credentials
+from scoring_runtime.artifacts.digests import PREFIX, hash_file, hash_files, render_listing
+from scoring_runtime.artifacts.record import read_record
+from scoring_runtime.artifacts.sources import Access, open_source
+from scoring_runtime.artifacts.transfers import Bounds, fetch_files
+from scoring_runtime.artifacts.uris import ModelUri, is_archive_name, is_artifact_name, parse_uri
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
@@ -25,12 +29,8 @@ from scoring_runtime.errors import (
     ManifestInvalidError,
     SignatureMissingError,
 )
-from scoring_runtime.records import read_record
 from scoring_runtime.redaction import redactor
 from scoring_runtime.settings import Settings
-from scoring_runtime.sources import Access, open_source
-from scoring_runtime.transfers import Bounds, fetch_files
-from scoring_runtime.uris import ModelUri, is_archive_name, is_artifact_name, parse_uri
 
 # Loading one of these can run any code that its author put into it. TensorFlow calls its models programs: their operations
 # read and write files.
@@ -172,7 +172,7 @@ def _verify_digest(artifact: Artifact, expected: str | None) -> None:
 def _verify_signature(uri: ModelUri, found: _Found, settings: Settings) -> None:
     try:
         # Only here: the package for it is not in every image.
-        from scoring_runtime.signatures import parse_keys, verify_signature  # noqa: PLC0415
+        from scoring_runtime.artifacts.signatures import parse_keys, verify_signature  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise DriverNotInstalledError(
             f"A signature needs the package {error.name!r}, which is not installed here: install scoring-runtime[fetch]."
