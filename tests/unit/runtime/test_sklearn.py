@@ -1,8 +1,10 @@
 """The format sklearn: estimators of every kind, saved, loaded and asked; what they tell of their inputs; what is refused."""
 
+import os
 import pickle
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,14 @@ class TestInputs:
         model = make_pipeline(make_union(*members), LogisticRegression()).fit(TABLE[["age", "city"]], NAMES)
         assert describe(load(model, tmp_path)) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,))]
 
+    def test_categories_of_gradient_boosting_are_texts(self, tmp_path: Path) -> None:
+        table = TABLE[["age", "city"]].astype({"city": "category"})
+        model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype").fit(table, NAMES)
+        scorer = load(model, tmp_path)
+        assert describe(scorer) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,))]
+        rows = table.head(8)
+        assert ask(attach_task(scorer), rows.to_dict("records")) == model.predict(rows).tolist()
+
     def test_encoder_alone_tells_of_its_columns(self, tmp_path: Path) -> None:
         model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(TABLE[["city", "member"]], NAMES)
         assert describe(load(model, tmp_path)) == [("city", "BYTES", (-1,)), ("member", "BOOL", (-1,))]
@@ -332,6 +342,10 @@ class TestFiles:
         model = make_pipeline(FunctionTransformer(np.linalg.norm), StandardScaler())
         with pytest.raises(ModelInvalidError, match=r"not trusted: numpy.*joblib"):
             load(model, tmp_path)
+
+    def test_part_of_a_function_that_is_not_trusted_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelInvalidError, match=r"not trusted: \w+\.system"):
+            load(FunctionTransformer(partial(os.system, "true")), tmp_path)
 
     def test_types_that_the_task_trusts_are_loaded(self, tmp_path: Path) -> None:
         path = save(FunctionTransformer(np.linalg.norm), tmp_path / "model.skops")

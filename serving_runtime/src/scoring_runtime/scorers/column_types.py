@@ -13,7 +13,9 @@ import numpy as np
 from scoring_runtime.tensors import DataType
 
 _FITTED_LISTS = ("estimators_", "calibrated_classifiers_")
-_FITTED = ("best_estimator_", "regressor_", "estimator_", "estimator")
+_FITTED = ("best_estimator_", "regressor_", "estimator_", "estimator", "_preprocessor")
+"""Where estimators keep the one within them; the last is that of gradient boosting by histograms for its categories."""
+
 _LEARNED = ("categories_", "statistics_")
 """What estimators learned of each of their columns: the categories of encoders, what imputers fill in."""
 

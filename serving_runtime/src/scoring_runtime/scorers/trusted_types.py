@@ -9,6 +9,8 @@ from collections.abc import Iterator
 _NAMES = {
     "builtins": ("object",),
     "collections": ("OrderedDict",),
+    # Of functions that are trusted themselves: skops looks at them apart.
+    "functools": ("partial",),
     "lightgbm.basic": ("Booster",),
     "lightgbm.sklearn": ("LGBMClassifier", "LGBMRanker", "LGBMRegressor"),
     "numpy": ("dtype",),
@@ -50,6 +52,7 @@ _NAMES = {
     "sklearn.neural_network._stochastic_optimizers": ("AdamOptimizer", "SGDOptimizer"),
     "sklearn.tree._tree": ("Tree",),
     "sklearn.utils._bunch": ("Bunch",),
+    "sklearn.utils.validation": ("check_array",),
 }
 
 
