@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -252,6 +253,14 @@ class TestInputs:
         assert describe(scorer) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,))]
         rows = table.head(8)
         assert ask(attach_task(scorer), rows.to_dict("records")) == model.predict(rows).tolist()
+
+    def test_categories_of_lightgbm_are_texts_and_numbers(self, tmp_path: Path) -> None:
+        table = TABLE[["age", "city"]].assign(floor=np.arange(60) % 3).astype({"city": "category", "floor": "category"})
+        model = lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=2, verbosity=-1).fit(table, NAMES)
+        scorer = load(model, tmp_path)
+        assert describe(scorer) == [("age", "FP64", (-1,)), ("city", "BYTES", (-1,)), ("floor", "FP64", (-1,))]
+        rows = table.iloc[5:13]
+        assert ask(attach_task(scorer), rows.to_dict("records")) == np.asarray(model.predict(rows)).tolist()
 
     def test_encoder_alone_tells_of_its_columns(self, tmp_path: Path) -> None:
         model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(TABLE[["city", "member"]], NAMES)

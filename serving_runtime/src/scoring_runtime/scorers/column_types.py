@@ -21,11 +21,12 @@ _LEARNED = ("categories_", "statistics_")
 
 
 class ColumnType(NamedTuple):
-    """The datatype of a column, whether a text may be missing in it, and a value that the model can score."""
+    """The datatype of a column, a value that the model can score, whether a text may be missing, and whether pandas' type is category."""
 
     datatype: DataType
     example: str | float
     nullable: bool = False
+    is_category: bool = False
 
 
 NUMBER = ColumnType("FP64", 0.0)
@@ -58,8 +59,20 @@ def _trace(model: object, columns: Sequence[Hashable]) -> Iterator[tuple[Hashabl
         values = read_attribute(model, name)
         if values is not None and len(values) == len(columns):
             yield from zip(columns, map(_find_type, values), strict=True)
+    booster = read_attribute(model, "booster_")
+    if booster is not None:
+        yield from _read_booster(booster, columns)
     for inner, taken in _list_takers(model, columns):
         yield from _trace(inner, taken)
+
+
+def _read_booster(booster: object, columns: Sequence[Hashable]) -> Iterator[tuple[Hashable, ColumnType]]:
+    """Yield the columns that were categories of pandas when LightGBM was fitted, which takes them as such alone."""
+    known = read_attribute(booster, "pandas_categorical") or ()
+    places = (read_attribute(booster, "params") or {}).get("categorical_column") or ()
+    if len(known) == len(places):
+        for place, values in zip(places, known, strict=True):
+            yield columns[place], _find_type(values)._replace(is_category=True)
 
 
 def _list_takers(model: object, columns: Sequence[Hashable]) -> Iterator[tuple[object, Sequence[Hashable]]]:

@@ -74,8 +74,7 @@ def _choose_form(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensor
     fitted = read_attribute(model, "feature_names_in_")
     names = None if fitted is None else [str(name) for name in fitted]
     if len(specs) == 1 and not (names and len(names) > 1 and len(specs[0].shape) == 1):
-        is_table = read_attribute(model, "n_features_in_") is not None
-        return _choose_single(specs[0], names, is_table=is_table)
+        return _choose_single(model, specs[0], names)
     wrong = [spec.name for spec in specs if len(spec.shape) != 1]
     if wrong:
         raise ManifestInvalidError(
@@ -83,22 +82,24 @@ def _choose_form(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensor
         )
     if names is None:
         return lambda tensors: np.column_stack([tensors[spec.name] for spec in specs])
+    make_table = _choose_table(model, names)
     given = {spec.name for spec in specs}
     missing = [name for name in names if name not in given]
     if missing:
         raise ManifestInvalidError(
             f"manifest.json: signature lacks the input {missing[0]!r}, which the model was fitted on."
         )
-    return lambda tensors: _make_table({name: tensors[name] for name in names})
+    return lambda tensors: make_table({name: tensors[name] for name in names})
 
 
-def _choose_single(spec: TensorSpec, names: Sequence[str] | None, *, is_table: bool) -> Callable[[Tensors], Any]:
+def _choose_single(model: object, spec: TensorSpec, names: Sequence[str] | None) -> Callable[[Tensors], Any]:
     name = spec.name
-    if names is not None and len(spec.shape) == 1:
-        return lambda tensors: _make_table({names[0]: tensors[name]})
-    if names is not None and len(spec.shape) == _TABLE_AXES:
-        return lambda tensors: _make_table(dict(zip(names, tensors[name].T, strict=True)))
-    if is_table and len(spec.shape) == 1:
+    if names is not None and len(spec.shape) in (1, _TABLE_AXES):
+        make_table = _choose_table(model, names)
+        if len(spec.shape) == 1:
+            return lambda tensors: make_table({names[0]: tensors[name]})
+        return lambda tensors: make_table(dict(zip(names, tensors[name].T, strict=True)))
+    if len(spec.shape) == 1 and read_attribute(model, "n_features_in_") is not None:
         return lambda tensors: tensors[name].reshape(-1, 1)
     if spec.datatype == "BYTES" and len(spec.shape) == 1:
         return lambda tensors: tensors[name].tolist()
@@ -110,7 +111,11 @@ def _mark_missing(texts: Tensor) -> Tensor:
     return np.where(missing, np.nan, texts)
 
 
-def _make_table(columns: dict[str, Tensor]) -> Any:  # noqa: ANN401  # pandas has no types here
+def _choose_table(model: object, names: Sequence[str]) -> Callable[[dict[str, Tensor]], Any]:
+    """Return what makes a DataFrame of columns, those that the model was fitted on as categories as such."""
     import pandas as pd  # noqa: PLC0415  # only models of tables need it, and it takes 0.3 s to import
 
-    return pd.DataFrame(columns)
+    categories = [name for name, kind in find_column_types(model, names).items() if kind.is_category]
+    if not categories:
+        return pd.DataFrame
+    return lambda columns: pd.DataFrame(columns).astype(dict.fromkeys(categories, "category"))
