@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -46,6 +47,8 @@ mlflow.sklearn.save_model(classifier, "proba", signature=infer_signature(table),
 rows = table[["age", "children"]].to_numpy()
 mlflow.sklearn.save_model(regressor, "rows", input_example=rows[:2], serialization_format="cloudpickle", **quick)
 mlflow.sklearn.save_model(regressor, "unsigned", serialization_format="pickle", **quick)
+numbers = table[["age", "children"]]
+mlflow.sklearn.save_model(models["imputed"], "imputed", signature=infer_signature(numbers), serialization_format="cloudpickle", **quick)
 class Double(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return model_input["age"] * 2
@@ -69,6 +72,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = {
         "table": TABLE,
         "classifier": make_pipeline(columns, LogisticRegression()).fit(TABLE, LABELS),
+        "imputed": make_pipeline(SimpleImputer(), LinearRegression()).fit(
+            TABLE[["age", "children"]], [0.0, 1.0, 0.0, 2.0]
+        ),
         "regressor": LinearRegression().fit(TABLE[["age", "children"]].to_numpy(), [0.0, 1.0, 0.0, 2.0]),
     }
     joblib.dump(models, folder / "models.joblib")
@@ -184,6 +190,13 @@ class TestModelFile:
 
     def test_made_manifest_has_the_example_of_rows(self, folders: Path) -> None:
         assert make_manifest(folders / "rows")["example"] == {"input": [[20.0, 0.0], [30.0, 1.0]]}
+
+    def test_whole_numbers_are_not_asked_with_what_an_imputer_filled_in(self, folders: Path) -> None:
+        scorer = load(folders / "imputed")
+        task = attach_task(scorer)
+        assert scorer.example is not None
+        assert list(scorer.example) == ["age"]
+        assert task.score([task.read(task.make_example())])
 
     def test_made_manifest_scores(self, folders: Path) -> None:
         manifest = make_manifest(folders / "table")

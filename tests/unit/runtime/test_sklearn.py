@@ -34,6 +34,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from runtime_tasks import ask, attach_task, make_signature
 from scoring_runtime.errors import ManifestInvalidError, ModelInvalidError, TooManyItemsError
 from scoring_runtime.scorers import ModelSource
+from scoring_runtime.scorers.column_types import NUMBER, find_column_types
 from scoring_runtime.scorers.sklearn import SklearnScorer
 from scoring_runtime.tensors import Signature
 
@@ -280,6 +281,43 @@ class TestInputs:
         scorer = load(make_pipeline(OneHotEncoder(), LogisticRegression()).fit(table, NAMES), tmp_path)
         task = attach_task(scorer)
         assert task.score([task.read(task.make_example())])[0]["predict"].tolist()[0] in {"yes", "no"}
+
+    def test_example_is_what_the_encoder_knows_and_not_what_the_imputer_fills_in(self, tmp_path: Path) -> None:
+        imputer = SimpleImputer(strategy="constant", fill_value="missing")
+        model = make_pipeline(imputer, OneHotEncoder(), LogisticRegression()).fit(TABLE[["city"]], NAMES)
+        scorer = load(model, tmp_path)
+        assert scorer.example == {"city": ["Bergen"]}
+
+    def test_what_a_function_makes_of_a_column_says_nothing_of_the_column(self, tmp_path: Path) -> None:
+        bands = make_pipeline(FunctionTransformer(np.signbit), FunctionTransformer(np.array_str), OneHotEncoder())
+        bands.steps[2][1].fit(np.array([["a"], ["b"]], dtype=object))
+        columns = ColumnTransformer([("age", "passthrough", ["age"])]).fit(TABLE[["age"]])
+        columns.transformers_ = [("age", bands, ["age"])]
+        assert find_column_types(columns, ["age"]) == {}
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"steps": 5},
+            {"steps": ["clean", "fit"]},
+            {"categories_": 3},
+            {"statistics_": {"mean": "a text"}},
+            {"transformers_": [1]},
+            {"categories_": [[10**400]]},
+        ],
+    )
+    def test_attributes_of_somebodys_own_estimator_are_no_parts(self, attributes: dict[str, Any]) -> None:
+        model = LinearRegression().fit(ROWS[:, :1], CLASSES)
+        vars(model).update(attributes)
+        assert find_column_types(model, [0]).get(0, NUMBER).datatype == "FP64"
+
+    @pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OneHotEncoder()])
+    def test_none_reaches_a_model_that_learned_none(self, tmp_path: Path, encoder: Any) -> None:
+        table = pd.DataFrame({"city": pd.Series(["Oslo", None] * 4, dtype=object)})
+        assert encoder.fit(table).categories_[0].tolist() == ["Oslo", None]
+        model = make_pipeline(encoder, LogisticRegression()).fit(table, ["known", "unknown"] * 4)
+        scorer = load(model, tmp_path)
+        assert ask(attach_task(scorer), [{"city": None}, {"city": "Oslo"}]) == ["unknown", "known"]
 
     def test_rows_of_texts_are_known_by_their_encoder(self, tmp_path: Path) -> None:
         model = OrdinalEncoder().fit(np.array([["a", "x"], ["b", "y"]], dtype=object))

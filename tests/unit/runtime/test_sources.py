@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.artifacts.retrieval import fetch_artifact
 from scoring_runtime.artifacts.sources.http_client import find_proxy
 from scoring_runtime.artifacts.sources.registry_logins import find_login
+from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactCorruptError,
     ArtifactNotFoundError,
     CredentialsMissingError,
+    DigestMismatchError,
     DigestRequiredError,
     FetchFailedError,
     InvalidSettingsError,
@@ -165,6 +169,62 @@ def make_service_account() -> str:
     )
     fields = {"client_email": "a@b", "private_key_id": "1", "private_key": key.decode()}
     return json.dumps({**fields, "type": "service_account"})
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_place_that_the_environment_tells_counts_beside_a_secret(
+    bucket: ArtifactServer, settings: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, f"https://{bucket.base}")
+    artifact = fetch_artifact(settings("s3://models/faq", model_endpoint=None))
+    assert artifact.digest == compute_digest(folder)
+
+
+def test_bucket_in_the_host_is_asked_for_by_the_environment_beside_a_secret(
+    bucket: ArtifactServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "true")
+    with pytest.raises(ArtifactNotFoundError):
+        fetch_artifact(settings("s3://models/faq"))
+    assert not any(request.path.startswith("/models") for request in bucket.seen)
+
+
+def test_bucket_whose_object_trickles_is_given_up_in_time(bucket: ArtifactServer, settings: Any) -> None:
+    def answer(request: Any, path: str) -> None:
+        if not path.endswith("/weights.bin"):
+            return ArtifactServer.answer(bucket, request, path)
+        range_ = b"Content-Range: bytes 0-99999/100000\r\nContent-Length: 100000\r\n"
+        request.wfile.write(
+            b"HTTP/1.1 206 Partial Content\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n" + range_
+        )
+        request.wfile.write(b"\r\n")
+        request.close_connection = True
+        for _ in range(300):
+            request.wfile.write(b"0")
+            threading.Event().wait(0.05)
+        return None
+
+    bucket.answer = answer  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        fetch_artifact(settings("s3://models/faq", fetch_timeout_seconds=1))
+    assert time.monotonic() - began < 10
+
+
+def test_bucket_whose_listing_never_ends_is_given_up_in_time(bucket: ArtifactServer, settings: Any) -> None:
+    def answer(request: Any, path: str) -> None:
+        threading.Event().wait(0.05)
+        number = len(bucket.seen)
+        goes_on = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{number}</NextContinuationToken>"
+        listed, end = list_objects((f"faq/{number}", 1)), b"<IsTruncated>false</IsTruncated>"
+        bucket.files[path] = listed.replace(end, goes_on.encode()) if number < 300 else listed
+        ArtifactServer.answer(bucket, request, path)
+
+    bucket.answer = answer  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        fetch_artifact(settings("s3://models/faq", fetch_timeout_seconds=1))
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("uri", ["s3://models/faq", "s3://models/faq/"])
@@ -491,11 +551,48 @@ def test_registry_that_knows_no_ranges_is_read_in_one_piece(
     assert fetch_artifact(settings(f"oci://{registry.base}/team/faq:3")).digest == compute_digest(folder)
 
 
+def test_registry_that_knows_no_ranges_of_some_files_is_read(
+    registry: ArtifactServer, settings: Any, folder: Path
+) -> None:
+    push(registry, "3", FILES)
+    registry.plans[f"/v2/team/faq/blobs/{hash_blob(FILES['manifest.json'])}"] = ["whole"]
+    assert fetch_artifact(settings(f"oci://{registry.base}/team/faq:3")).digest == compute_digest(folder)
+
+
 def test_registry_whose_manifest_trickles_is_given_up_in_time(registry: ArtifactServer, settings: Any) -> None:
     push(registry, "3", FILES)
     registry.plans["/v2/team/faq/manifests/3"] = ["range", "trickle"]
     with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
         fetch_artifact(settings(f"oci://{registry.base}/team/faq:3", fetch_timeout_seconds=1))
+
+
+@pytest.mark.parametrize("tag", ["v1.skops", "v1.tar"])
+def test_tag_that_ends_like_a_file_names_all_files_and_their_digest(
+    registry: ArtifactServer, settings: Any, folder: Path, tag: str
+) -> None:
+    push(registry, tag, FILES)
+    uri = f"oci://{registry.base}/team/faq:{tag}"
+    assert fetch_artifact(settings(uri)).digest == compute_digest(folder)
+    for content in FILES.values():
+        with pytest.raises(DigestMismatchError):
+            fetch_artifact(settings(uri, model_digest=hash_blob(content)))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_folder"),
+    [
+        ("hf://team/net.onnx", True),
+        ("hf://team/net@v1.onnx", True),
+        ("hf://team/net/model.onnx", False),
+        ("hf://team/net/folder", True),
+        ("oci://registry.example.com/team/net.onnx:1", True),
+        ("oci://registry.example.com/team/net:v1.onnx", True),
+        ("s3://models/net.onnx", False),
+        ("s3://models/net.onnx/", True),
+    ],
+)
+def test_names_of_repositories_and_tags_are_none_of_files(text: str, is_folder: bool) -> None:
+    assert parse_uri(text).is_folder is is_folder
 
 
 class TestLogins:
@@ -544,6 +641,14 @@ class TestLogins:
 
     def test_port_is_part_of_the_name(self) -> None:
         assert self.find("127.0.0.1:5000", registry="127.0.0.1:5000") == ("127.0.0.1:5000", "hush")
+
+    def test_address_of_ipv6_is_found(self) -> None:
+        assert self.find("[::1]:5000", registry="[::1]:5000") == ("[::1]:5000", "hush")
+
+    def test_empty_auth_counts_as_none(self) -> None:
+        config = {"auths": {"registry.example.com": {"auth": "", "username": "me", "password": "hush"}}}
+        credentials = Credentials({".dockerconfigjson": json.dumps(config)})
+        assert find_login("registry.example.com", "team/faq", credentials) == ("me", "hush")
 
     def find(self, *names: str, registry: str = "registry.example.com") -> tuple[str, str] | None:
         """Return the login for team/faq among entries whose users are their names."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from scoring_runtime.artifacts.credentials import Credentials
 from scoring_runtime.artifacts.digests import compute_digest
 from scoring_runtime.artifacts.retrieval import fetch_artifact
 from scoring_runtime.artifacts.sources import Access, RemoteFile, open_source
+from scoring_runtime.artifacts.sources.http_client import CHUNK_BYTES
 from scoring_runtime.artifacts.transfers import BACKOFF_SECONDS, Bounds, fetch_files
 from scoring_runtime.artifacts.uris import parse_uri
 from scoring_runtime.errors import (
@@ -370,6 +372,71 @@ def test_a_server_that_trickles_does_not_get_round_the_time_limit(server: Artifa
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 200 OK\r\nName: ",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    ids=["header", "length-of-a-chunk"],
+)
+def test_nor_does_one_that_trickles_elsewhere_than_in_the_file(
+    server: ArtifactServer, download: Download, start: bytes
+) -> None:
+    server.answer = lambda request, path: trickle(request, start)  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
+    assert time.monotonic() - began < 10
+
+
+def test_body_of_a_redirect_is_not_waited_for(server: ArtifactServer, download: Download) -> None:
+    def answer(request: Any, path: str) -> None:
+        if path == "/moved.tar":
+            trickle(request, b"HTTP/1.1 302 Found\r\nLocation: /model.tar\r\nContent-Length: 100000\r\n\r\n")
+        else:
+            ArtifactServer.answer(server, request, path)
+
+    server.answer = answer  # type: ignore[method-assign]
+    assert download(f"https://{server.base}/moved.tar", Bounds(max_bytes=2**30, timeout_seconds=10)) == CONTENT
+
+
+def test_nor_does_one_that_answers_only_when_the_time_is_over(server: ArtifactServer, download: Download) -> None:
+    def answer(request: Any, path: str) -> None:
+        if len(server.seen) > 1:
+            threading.Event().wait(1.5)
+        trickle(request, b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+
+    server.answer = answer  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
+    assert time.monotonic() - began < 10
+
+
+def test_what_had_arrived_when_the_time_was_over_is_not_taken_for_the_file(
+    server: ArtifactServer, download: Download
+) -> None:
+    def answer(request: Any, path: str) -> None:
+        # Its end is told by nothing but the end of the connection, which is also what giving up looks like.
+        request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(CHUNK_BYTES))
+        request.close_connection = True
+        threading.Event().wait(3)
+
+    server.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
+        download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
+
+
+def trickle(request: Any, start: bytes) -> None:
+    """Answer with `start`, and then byte by byte for 15 seconds."""
+    request.close_connection = True
+    request.wfile.write(start)
+    for _ in range(300):
+        request.wfile.write(b"0")
+        threading.Event().wait(0.05)
+
+
 def test_a_weak_etag_that_changes_tells_of_another_file(server: ArtifactServer, download: Download) -> None:
     server.etag = "weak"
     server.plans["/model.tar"] = ["range", "range", "changed"]
@@ -381,6 +448,15 @@ def test_a_file_of_which_no_change_is_told_is_read_in_one_piece(server: Artifact
     server.etag = "none"
     assert download(f"https://{server.base}/model.tar") == CONTENT
     assert [request.range for request in server.seen] == ["bytes=0-0", None]
+
+
+def test_strong_etag_counts_whatever_the_time_of_the_last_change(server: ArtifactServer, download: Download) -> None:
+    def answer(request: Any, path: str) -> None:
+        server.headers[path] = {"Last-Modified": f"Mon, 01 Jan 2024 00:00:{len(server.seen):02d} GMT"}
+        ArtifactServer.answer(server, request, path)
+
+    server.answer = answer  # type: ignore[method-assign]
+    assert download(f"https://{server.base}/model.tar") == CONTENT
 
 
 def test_last_modified_tells_of_a_change_as_well(server: ArtifactServer, download: Download) -> None:

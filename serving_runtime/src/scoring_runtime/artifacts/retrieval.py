@@ -65,7 +65,7 @@ class _Found:
     @property
     def sha256(self) -> str:
         if self.path.is_file():
-            return next(iter(self.hashes.values()))
+            return self.hashes[self.path.name]
         return hashlib.sha256(render_listing(self.hashes)).hexdigest()
 
     @property
@@ -91,7 +91,7 @@ def fetch_artifact(settings: Settings) -> Artifact:
         _verify_digest(artifact, settings.model_digest)
         if settings.model_signature_key is not None:
             _verify_signature(uri, found, settings)
-        return _open_folder(artifact, settings)
+        return _open_folder(artifact, uri, settings)
     except OSError as error:
         raise _explain_disk_error(uri, error, settings.work_dir) from error
 
@@ -133,7 +133,7 @@ def _fetch(uri: ModelUri, settings: Settings) -> _Found:
             raise ArtifactCorruptError(
                 f"{file.name} of {uri} is not what its server said that it is: its sha256 differs."
             )
-    if not uri.is_folder or (uri.scheme == "oci" and len(files) == 1 and is_artifact_name(files[0].name)):
+    if len(files) == 1 and (not uri.is_folder or (uri.scheme == "oci" and is_artifact_name(files[0].name))):
         return _Found(folder / files[0].name, hashes)
     return _Found(folder, hashes)
 
@@ -143,7 +143,7 @@ def _make_access(uri: ModelUri, settings: Settings) -> Access:
     credentials = read_credentials(uri.scheme, folder, secret, anonymous=settings.model_anonymous)
     # Should a library quote one of them in an error, no log and no message shows it.
     redactor.learn(credentials.secrets)
-    return Access(settings.model_endpoint, credentials)
+    return Access(settings.model_endpoint, credentials, settings.fetch_timeout_seconds)
 
 
 def _check_https(uri: ModelUri, settings: Settings) -> None:
@@ -221,20 +221,19 @@ def _add_suffix(text: str) -> str:
     return f"{path.rstrip('/')}.sig{mark}{query}"
 
 
-def _open_folder(artifact: Artifact, settings: Settings) -> Artifact:
+def _open_folder(artifact: Artifact, uri: ModelUri, settings: Settings) -> Artifact:
     """Return the artifact as a folder: an archive's content, or a single model in one of its own."""
     if not artifact.path.is_file():
         return artifact
-    is_fetched = artifact.path.is_relative_to(settings.work_dir)
     is_archive = is_archive_name(artifact.path.name)
-    if is_fetched and not is_archive:
+    if uri.is_remote and not is_archive:
         return replace(artifact, path=artifact.path.parent)
     folder = _make_empty_folder(settings.work_dir / "unpacked")
     if not is_archive:
         (folder / artifact.path.name).symlink_to(artifact.path)
         return replace(artifact, path=folder)
     unpack_archive(artifact.path, folder, settings.model_max_bytes - artifact.size_bytes)
-    if is_fetched:
+    if uri.is_remote:
         # What was fetched and unpacked would take its room twice.
         artifact.path.unlink()
     return replace(artifact, path=folder)

@@ -79,11 +79,13 @@ def is_artifact_name(name: str) -> bool:
 def parse_uri(text: str) -> ModelUri:
     """Parse a model URI of one of SCHEMES. Raises InvalidSettingsError, naming SCORING_MODEL_URI, for any other.
 
-    What ends as an archive or a model does is one file, else it is a folder; over https everything without a / at the end is a file.
+    What ends as an archive or a model does is one file, else it is a folder; over https everything without a / at the end is a file. The
+    names of repositories and the tags of registries are none of files, however they end.
     """
     uri = _parse(text)
     ends_with_slash = re.split("[?#]", text)[0].endswith("/")
-    is_file = not ends_with_slash and (uri.scheme == "https" or is_artifact_name(uri.path.name))
+    is_name = uri.scheme == "oci" or (uri.scheme == "hf" and len(uri.path.parts) == 1)
+    is_file = not ends_with_slash and not is_name and (uri.scheme == "https" or is_artifact_name(uri.path.name))
     return replace(uri, is_folder=uri.is_remote and not is_file)
 
 

@@ -51,7 +51,8 @@ _SHOWN_CHARACTERS = 400
 _REMEDIES = (
     (
         ("escapes model directory", "Absolute path not allowed", "outside the base directory"),
-        "its weights lie outside the model's folder, where nothing is read: save them beside the model.",
+        "its weights lie outside the model's folder, where nothing is read: save them beside the model, and give the folder or an archive "
+        "of it, since a single file is served without what lies beside it.",
     ),
     (
         ("External data path does not exist", "externally stored data", "out of bounds", "External initializer"),

@@ -60,14 +60,28 @@ def _make_spec(name: str, kind: ColumnType, shape: tuple[int, ...]) -> TensorSpe
 def choose_input(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensors], Any]:
     """Return what makes the model's input of named tensors: texts, an array or, if fitted on one, a DataFrame.
 
-    Missing texts become NaN, as pandas and scikit-learn have them. Raises ManifestInvalidError for several inputs that are no
+    Missing texts become NaN, or None where the model learned that. Raises ManifestInvalidError for several inputs that are no
     columns, or that are others than the model was fitted on.
     """
-    nullable = [spec.name for spec in specs if spec.nullable]
+    missing = _find_missing(model, specs)
     make_input = _choose_form(model, specs)
-    if not nullable:
+    if not missing:
         return make_input
-    return lambda tensors: make_input({**tensors, **{name: _mark_missing(tensors[name]) for name in nullable}})
+    return lambda tensors: make_input(
+        {**tensors, **{name: _mark_missing(tensors[name], mark) for name, mark in missing.items()}}
+    )
+
+
+def _find_missing(model: object, specs: Sequence[TensorSpec]) -> dict[str, float | None]:
+    """Return what stands for a text that is missing, by the names of the inputs that may lack one."""
+    nullable = [spec.name for spec in specs if spec.nullable]
+    names = read_attribute(model, "feature_names_in_")
+    if names is not None:
+        kinds = find_column_types(model, names.tolist())
+        return {name: kinds.get(name, NUMBER).missing for name in nullable}
+    found = find_column_types(model, range(int(read_attribute(model, "n_features_in_") or 1)))
+    is_none = any(kind.missing is None for kind in found.values())
+    return dict.fromkeys(nullable, None if is_none else NUMBER.missing)
 
 
 def _choose_form(model: object, specs: Sequence[TensorSpec]) -> Callable[[Tensors], Any]:
@@ -106,16 +120,21 @@ def _choose_single(model: object, spec: TensorSpec, names: Sequence[str] | None)
     return lambda tensors: tensors[name]
 
 
-def _mark_missing(texts: Tensor) -> Tensor:
+def _mark_missing(texts: Tensor, mark: float | None) -> Tensor:
     missing = np.array([text is None for text in texts.flat]).reshape(texts.shape)
-    return np.where(missing, np.nan, texts)
+    return np.where(missing, np.array(mark, dtype=object), texts)
 
 
 def _choose_table(model: object, names: Sequence[str]) -> Callable[[dict[str, Tensor]], Any]:
     """Return what makes a DataFrame of columns, those that the model was fitted on as categories as such."""
     import pandas as pd  # noqa: PLC0415  # only models of tables need it, and it takes 0.3 s to import
 
-    categories = [name for name, kind in find_column_types(model, names).items() if kind.is_category]
-    if not categories:
+    kinds = find_column_types(model, names).items()
+    dtypes = {name: "category" for name, kind in kinds if kind.is_category}
+    # pandas makes NaN of None wherever it is not told to leave it.
+    dtypes |= {name: "object" for name, kind in kinds if kind.missing is None}
+    if not dtypes:
         return pd.DataFrame
-    return lambda columns: pd.DataFrame(columns).astype(dict.fromkeys(categories, "category"))
+    return lambda columns: pd.DataFrame(
+        {name: pd.Series(values, dtype=dtypes.get(str(name))) for name, values in columns.items()}
+    )

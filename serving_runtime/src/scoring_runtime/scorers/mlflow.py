@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from scoring_runtime.errors import FormatNotInstalledError, ManifestInvalidError, ModelInvalidError
 from scoring_runtime.mlmodel import FILE_NAME, MlModel, derive_signature, read_mlmodel
 from scoring_runtime.scorers import ModelSource, Scorer, read_options
-from scoring_runtime.tensors import Signature, Tensors
+from scoring_runtime.tensors import Signature, Tensors, TensorSpec
 
 OUTPUT = "predictions"
 """Name of an output without a name, as in the answers of MLflow's own server."""
@@ -56,13 +56,26 @@ class MlflowScorer:
         self._inner.load(source)
         self.model = self._inner.model
         self.signature = source.signature or self._inner.signature
-        self.example = getattr(self._inner, "example", None)
+        self.example = _find_example(self._inner, self.signature)
         self.report = {"flavor": pyfunc.get("loader_module", ""), **self._inner.report}
 
     def score(self, batch: Tensors) -> Tensors:
         """Return the model's outputs by their names."""
         outputs: Tensors = self._inner.score(batch)
         return outputs
+
+
+def _find_example(inner: Scorer, signature: Signature | None) -> dict[str, Any]:
+    """Return the values that the estimator knows, of those inputs that the folder describes as the estimator does."""
+    known = getattr(inner, "example", None) or {}
+    derived = {spec.name: spec for spec in inner.signature.inputs} if inner.signature else {}
+    given = signature.inputs if signature else ()
+    same = [spec.name for spec in given if spec.name in derived and _is_alike(spec, derived[spec.name])]
+    return {name: known[name] for name in same if name in known}
+
+
+def _is_alike(spec: TensorSpec, other: TensorSpec) -> bool:
+    return spec.datatype == other.datatype and len(spec.shape) == len(other.shape)
 
 
 class PyfuncScorer:

@@ -47,10 +47,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Access:
-    """How a source is reached: its endpoint when it is not the scheme's own, and the credentials."""
+    """How a source is reached: its endpoint when it is not the scheme's own, the credentials, and how long a request may take."""
 
     endpoint: str | None = None
     credentials: Credentials = field(default_factory=Credentials)
+    timeout_seconds: float = 600.0
 
 
 def open_source(uri: ModelUri, access: Access) -> Source:

@@ -5,10 +5,8 @@ On urllib3. Ours is where credentials go: to the origin they are for, and to no 
 
 import base64
 import ssl
-import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -16,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import urllib3
 
 from scoring_runtime.artifacts.credentials import Credentials
+from scoring_runtime.artifacts.sources.sockets import Sockets
 from scoring_runtime.errors import (
     AccessDeniedError,
     ArtifactNotFoundError,
@@ -42,9 +41,7 @@ class HttpClient:
         self._context = _build_context(credentials.ca)
         self._connections = connections
         self._pools: dict[str | None, urllib3.PoolManager] = {}
-        self._receiving: set[urllib3.BaseHTTPResponse] = set()
-        self._is_abandoned = False
-        self._lock = threading.Lock()
+        self._sockets = Sockets()
 
     def get(
         self, url: str, headers: Mapping[str, str], *, expected: tuple[int, ...] = (200,)
@@ -59,8 +56,8 @@ class HttpClient:
             location = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or location is None:
                 return self._check(response, expected)
-            response.drain_conn()
-            response.release_conn()
+            # Not drained: nobody knows how long it is.
+            response.close()
             following = self._follow(url, location)
             if find_origin(following) != find_origin(url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
@@ -75,36 +72,28 @@ class HttpClient:
 
     def abandon(self) -> None:
         """End all answers that are being received, and send no further requests. Without it, a server may trickle for ever."""
-        with self._lock:
-            self._is_abandoned = True
-            for response in self._receiving:
-                # One that has just been received needs it no more.
-                with suppress(OSError, ValueError, RuntimeError):
-                    response.shutdown()
+        self._sockets.abandon()
 
     def stream(self, response: urllib3.BaseHTTPResponse, limit: int | None = None) -> Iterator[bytes]:
         """Yield the body as it was sent. Raises FetchFailedError when it breaks off, or goes on after `limit` bytes."""
         received = 0
-        with self._lock:
-            self._receiving.add(response)
         try:
             for chunk in response.stream(CHUNK_BYTES, decode_content=False):
-                self._check_abandoned()
                 received += len(chunk)
                 if limit is not None and received > limit:
                     raise FetchFailedError(f"{self._shown}: the server's answer is longer than it can be.")
                 yield chunk
+            # An answer without a length ends like one that was abandoned.
+            self._check_abandoned()
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._explain(error) from error
         finally:
-            with self._lock:
-                self._receiving.discard(response)
             # A connection whose answer was not read to its end is of no further use.
             response.close()
 
     def _check_abandoned(self) -> None:
-        if self._is_abandoned:
+        if self._sockets.is_abandoned:
             raise FetchAbandonedError("Fetching was given up.")
 
     def _send(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -137,12 +126,12 @@ class HttpClient:
         if proxy not in self._pools:
             options: Any = {"maxsize": self._connections, "ssl_context": self._context}
             if proxy is None:
-                self._pools[proxy] = urllib3.PoolManager(**options)
+                self._pools[proxy] = self._sockets.follow(urllib3.PoolManager(**options))
             else:
                 parts = urlsplit(proxy)
                 secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
                 headers = urllib3.make_headers(proxy_basic_auth=secret)
-                self._pools[proxy] = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+                self._pools[proxy] = self._sockets.follow(urllib3.ProxyManager(proxy, proxy_headers=headers, **options))
         return self._pools[proxy]
 
     def _check(self, response: urllib3.BaseHTTPResponse, expected: tuple[int, ...]) -> urllib3.BaseHTTPResponse:

@@ -34,7 +34,8 @@ from scoring_runtime.errors import (
 from scoring_runtime.redaction import cut_uris
 
 CHUNK_BYTES = 2**20
-_TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "600s"}
+_TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s"}
+_LONGEST_REQUEST_SECONDS = 600
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z ]*)?")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 # Causes stand in the text's second half only, as the Rust libraries below print themselves.
@@ -63,7 +64,15 @@ _AWS_KEYS = {
 }
 _GOOGLE_KEYS = {"service-account.json": "service_account_key"}
 _ENVIRONMENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_")
-_PLACES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_AUTHORITY_HOST")
+_PLACES = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AZURE_AUTHORITY_HOST",
+)
 """Variables of the clouds that tell where something is, and not who asks."""
 
 
@@ -73,6 +82,7 @@ class ObjectSource:
     def __init__(self, uri: ModelUri, access: Access) -> None:
         self._uri = uri
         self._path = str(uri.path) if uri.path.parts else ""
+        self._is_abandoned = False
         try:
             self._store = _open_store(uri, access)
         except (BaseError, ValueError) as error:
@@ -81,10 +91,7 @@ class ObjectSource:
     def list_files(self) -> list[RemoteFile]:
         """Return the object, or the objects below the folder."""
         try:
-            if not self._uri.is_folder:
-                found = [obstore.head(self._store, self._path)]
-            else:
-                found = [meta for chunk in obstore.list(self._store, self._path or None) for meta in chunk]
+            found = list(self._list()) if self._uri.is_folder else [obstore.head(self._store, self._path)]
         except (BaseError, OSError, ValueError) as error:
             raise self._explain(error) from None
         files = [self._describe(meta) for meta in found if meta["path"] != self._path or not self._uri.is_folder]
@@ -106,7 +113,14 @@ class ObjectSource:
             raise self._explain(error) from None
 
     def abandon(self) -> None:
-        """Do nothing: obstore ends each request after ten minutes."""
+        """Send no further requests; obstore ends each that is under way itself, when all of the time is over or ten minutes are."""
+        self._is_abandoned = True
+
+    def _list(self) -> Iterator[Any]:
+        for page in obstore.list(self._store, self._path or None):
+            if self._is_abandoned:
+                raise FetchAbandonedError("Fetching was given up.")
+            yield from page
 
     def _describe(self, meta: Any) -> RemoteFile:  # noqa: ANN401  # obstore's type is not there when the program runs
         path = meta["path"]
@@ -146,7 +160,12 @@ class ObjectSource:
 
 def _open_store(uri: ModelUri, access: Access) -> S3Store | GCSStore | AzureStore:
     credentials, endpoint = access.credentials, access.endpoint
-    client: Any = {**_TIMEOUTS, "allow_http": bool(endpoint and endpoint.startswith("http://"))}
+    seconds = max(1, round(min(access.timeout_seconds, _LONGEST_REQUEST_SECONDS)))
+    client: Any = {
+        **_TIMEOUTS,
+        "timeout": f"{seconds}s",
+        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+    }
     if credentials.ca:
         client["root_certificate"] = credentials.ca
     # transfers.py tries again, for all schemes alike and within its bounds.

@@ -30,7 +30,7 @@ def find_login(registry: str, repository: str, credentials: Credentials) -> tupl
         return (user, password) if user and password else None
     try:
         entry = _find_entry(json.loads(config)["auths"], registry, repository)
-        if "auth" in entry:
+        if entry.get("auth"):
             user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
             return user, password
         return str(entry["username"]), str(entry["password"])
@@ -69,4 +69,9 @@ def _fits(host: str, path: list[str], registry: str, repository: list[str]) -> b
         return True
     # A wildcard stands for one part of the name, as in *.example.com.
     wanted, given = host.split("."), registry.split(".")
-    return len(wanted) == len(given) and all(map(fnmatchcase, given, wanted))
+    return len(wanted) == len(given) and all(map(_fits_part, wanted, given))
+
+
+def _fits_part(wish: str, part: str) -> bool:
+    # Brackets are those of an IPv6 address, not of a pattern.
+    return wish == part or ("[" not in wish and fnmatchcase(part, wish))

@@ -69,8 +69,10 @@ def read_range(
     sent = {**headers, "Range": f"bytes={start}-{'' if end is None else end - 1}"}
     response = client.get(file.address, sent, expected=(200, _PARTIAL, _PAST_THE_END))
     found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-    is_same = file.version in (None, _read_version(response.headers))
-    if not (is_same and found and int(found[1]) == start and file.size_bytes in (None, int(found[3]))):
+    is_part = found is not None and int(found[1]) == start and file.size_bytes in (None, int(found[3]))
+    # A server may know ranges of some files, and send small ones whole.
+    is_whole = response.status == _WHOLE and start == 0 and end == file.size_bytes
+    if file.version not in (None, _read_version(response.headers)) or not (is_part or is_whole):
         response.close()
         raise FetchAbandonedError(f"{file.name} changed while it was being fetched. It is fetched again.")
     yield from client.stream(response)
@@ -87,9 +89,11 @@ def find_ranges(client: HttpClient, files: Sequence[RemoteFile], headers: Mappin
 
 
 def _read_version(headers: Mapping[str, str]) -> str | None:
-    """Return what changes with the content, as far as the server tells: a weak ETag alone need not."""
-    told = [headers[name] for name in ("ETag", "Last-Modified") if headers.get(name)]
-    return " ".join(told) or None
+    """Return what changes with the content, as far as the server tells: a strong ETag, else a weak one and the time of the last change."""
+    etag, changed = headers.get("ETag", ""), headers.get("Last-Modified", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return f"{etag} {changed}".strip() or None
 
 
 def _authorise(uri: ModelUri, access: Access) -> dict[str, str]:
