@@ -484,6 +484,9 @@ def test_archive_of_a_fake_registry_is_unpacked_and_a_signature_beside_it_is_loo
     key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----"
     with pytest.raises(SignatureMissingError, match=r"There is no signature at oci://.*/team/faq:3\.sig"):
         fetch_artifact(settings(uri, model_endpoint=None, model_signature_key=key))
+    push(registry, "3.sig", {"faq.sig": b"x", "note.txt": b"y"})
+    with pytest.raises(SignatureMissingError, match="has 2 files: push the signature alone"):
+        fetch_artifact(settings(uri, model_endpoint=None, model_signature_key=key))
 
 
 def test_reference_by_digest_holds_the_registry_to_its_manifest(registry: ArtifactServer, settings: Any) -> None:

@@ -195,8 +195,12 @@ def _find_signature(uri: ModelUri, settings: Settings) -> bytes:
             return _read_signature(signature, settings)
         folder = _make_empty_folder(settings.work_dir / "signature")
         source = open_source(signature, _make_access(uri, settings))
-        (file,) = fetch_files(source, folder, Bounds(MAX_SIGNATURE_BYTES, settings.fetch_timeout_seconds))
-        return (folder / file.name).read_bytes()
+        files = fetch_files(source, folder, Bounds(MAX_SIGNATURE_BYTES, settings.fetch_timeout_seconds))
+        if len(files) > 1:
+            raise SignatureMissingError(
+                f"{signature} has {len(files)} files: push the signature alone under a tag of its own."
+            )
+        return (folder / files[0].name).read_bytes()
     except ArtifactNotFoundError as error:
         raise SignatureMissingError(
             f"There is no signature at {signature}: put it there, or set spec.model.signature.uri or .value."
