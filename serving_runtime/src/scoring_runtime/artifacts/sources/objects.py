@@ -3,6 +3,7 @@
 obstore speaks the three protocols and knows each cloud's credentials: keys, and workload identities by the environment.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ from scoring_runtime.errors import (
 )
 from scoring_runtime.redaction import cut_uris
 
-CHUNK_BYTES = 2**20
+# What has arrived is handed on at once: transfers.py looks at the time between chunks, and a server may trickle.
+CHUNK_BYTES = 1
 _TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "60s"}
 _LONGEST_REQUEST_SECONDS = 600
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z ]*)?")
@@ -71,9 +73,13 @@ _PLACES = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_REQUEST_PAYER",
     "AZURE_AUTHORITY_HOST",
+    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
 )
-"""Variables of the clouds that tell where something is, and not who asks."""
+"""Variables of the clouds that tell where something is, or how it is asked for, and not who asks."""
 
 
 class ObjectSource:
@@ -82,7 +88,7 @@ class ObjectSource:
     def __init__(self, uri: ModelUri, access: Access) -> None:
         self._uri = uri
         self._path = str(uri.path) if uri.path.parts else ""
-        self._is_abandoned = False
+        self._timeout_seconds = access.timeout_seconds
         try:
             self._store = _open_store(uri, access)
         except (BaseError, ValueError) as error:
@@ -91,7 +97,7 @@ class ObjectSource:
     def list_files(self) -> list[RemoteFile]:
         """Return the object, or the objects below the folder."""
         try:
-            found = list(self._list()) if self._uri.is_folder else [obstore.head(self._store, self._path)]
+            found = self._list() if self._uri.is_folder else [obstore.head(self._store, self._path)]
         except (BaseError, OSError, ValueError) as error:
             raise self._explain(error) from None
         files = [self._describe(meta) for meta in found if meta["path"] != self._path or not self._uri.is_folder]
@@ -113,14 +119,14 @@ class ObjectSource:
             raise self._explain(error) from None
 
     def abandon(self) -> None:
-        """Send no further requests; obstore ends each that is under way itself, when all of the time is over or ten minutes are."""
-        self._is_abandoned = True
+        """Do nothing: a listing ends by its own time, and a server that sends nothing is given up after a minute."""
 
-    def _list(self) -> Iterator[Any]:
-        for page in obstore.list(self._store, self._path or None):
-            if self._is_abandoned:
-                raise FetchAbandonedError("Fetching was given up.")
-            yield from page
+    def _list(self) -> list[Any]:
+        async def collect() -> list[Any]:
+            return [meta async for page in obstore.list(self._store, self._path or None) for meta in page]
+
+        # obstore limits each request only, and pages may be empty and have no end.
+        return asyncio.run(asyncio.wait_for(collect(), self._timeout_seconds))
 
     def _describe(self, meta: Any) -> RemoteFile:  # noqa: ANN401  # obstore's type is not there when the program runs
         path = meta["path"]
