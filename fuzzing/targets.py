@@ -127,9 +127,9 @@ def _render(spec: Any, hardware_spec: Any) -> None:  # noqa: ANN401  # whatever 
 def feed_objects(data: bytes) -> None:
     """Parse and render a ScoringModel and a HardwareClass, given as JSON."""
     with suppress(ValueError, RecursionError):
-        given = json.loads(data)
-        if isinstance(given, list) and len(given) == 2:  # noqa: PLR2004  # the two kinds
-            _render(*given)
+        match json.loads(data):
+            case [spec, hardware]:
+                _render(spec, hardware)
 
 
 def feed_hostile_objects(data: bytes) -> None:

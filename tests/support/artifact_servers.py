@@ -6,7 +6,7 @@ import re
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ class ArtifactServer:
         self.plans: dict[str, list[int | str]] = {}
         self.headers: dict[str, dict[str, str]] = {}
         """Headers of every answer at a path, beside the server's own."""
+        self.handle: Callable[[http.server.BaseHTTPRequestHandler, str], None] = self.answer
+        """What answers a request, for a test with answers of its own."""
         self.seen: list[Request] = []
         self.redirect = ""
         self.etag = "strong"
@@ -50,7 +52,7 @@ class ArtifactServer:
                 headers = self.headers
                 seen = (headers.get("Authorization"), headers.get("Range"), headers.get("Accept-Encoding"))
                 server.seen.append(Request(self.path, *seen))
-                server.answer(self, self.path.split("?")[0])
+                server.handle(self, self.path.split("?")[0])
 
             do_HEAD = do_GET  # noqa: N815
 

@@ -6,11 +6,8 @@ They tell their inputs themselves, and are served as `prediction`. Above manifes
 from itertools import islice
 from pathlib import Path
 
-from scoring_runtime.artifacts.uris import MODEL_SUFFIXES
+from scoring_runtime.artifacts.uris import MLMODEL, MODEL_MARKERS, MODEL_SUFFIXES
 from scoring_runtime.manifest import FILE_NAME, Manifest, read_manifest
-
-MLMODEL = "MLmodel"
-_SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
 
 
 def find_manifest(folder: Path) -> Manifest:
@@ -25,7 +22,7 @@ def find_manifest(folder: Path) -> Manifest:
         from scoring_runtime.mlmodel import make_manifest  # noqa: PLC0415
 
         return Manifest.model_validate(make_manifest(folder))
-    if any((folder / name).is_file() for name in _SAVED_MODELS):
+    if any((folder / name).is_file() for name in MODEL_MARKERS):
         return _describe("model", "tensorflow", ".")
     only = _find_only_file(folder)
     if only is not None and only.suffix.lower() in MODEL_SUFFIXES:

@@ -12,10 +12,10 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, Json, TypeAdapter, ValidationError
 
+from scoring_runtime.artifacts.uris import MLMODEL
 from scoring_runtime.errors import ManifestInvalidError
 from scoring_runtime.tensors import ANY_SIZE, DataType, Signature, TensorSpec, find_datatype
 
-FILE_NAME = "MLmodel"
 INPUT = "input"
 """Name of an only input without a name."""
 
@@ -73,17 +73,17 @@ class MlModel(BaseModel):
 
 def read_mlmodel(folder: Path) -> MlModel:
     """Read `folder`/MLmodel. Raises ManifestInvalidError, naming the field."""
-    path = folder / FILE_NAME
+    path = folder / MLMODEL
     if not path.is_file():
-        raise ManifestInvalidError(f"There is no {FILE_NAME} in the model's folder: save it with mlflow.….save_model.")
+        raise ManifestInvalidError(f"There is no {MLMODEL} in the model's folder: save it with mlflow.….save_model.")
     try:
         return MlModel.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestInvalidError(f"{FILE_NAME} is not YAML: save the model anew.") from error
+        raise ManifestInvalidError(f"{MLMODEL} is not YAML: save the model anew.") from error
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in problem["loc"])
-        raise ManifestInvalidError(f"{FILE_NAME}: {field}: {problem['msg']}. Save the model anew.") from None
+        raise ManifestInvalidError(f"{MLMODEL}: {field}: {problem['msg']}. Save the model anew.") from None
 
 
 def derive_signature(model: MlModel) -> Signature | None:
@@ -134,7 +134,7 @@ def _find_tensor_type(dtype: str, name: str) -> DataType:
 def _explain_type(kind: object, name: str) -> ManifestInvalidError:
     known = ", ".join(_COLUMN_TYPES)
     return ManifestInvalidError(
-        f"{FILE_NAME}: the input {name!r} is of the type {kind!r}; those that can be served are {known} and tensors of "
+        f"{MLMODEL}: the input {name!r} is of the type {kind!r}; those that can be served are {known} and tensors of "
         "numbers, booleans and texts. Save the model with a signature of these."
     )
 

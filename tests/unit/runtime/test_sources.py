@@ -196,7 +196,7 @@ def test_bucket_whose_object_trickles_is_given_up_in_time(
 ) -> None:
     def answer(request: Any, path: str) -> None:
         if not path.endswith("/weights.bin"):
-            return ArtifactServer.answer(bucket, request, path)
+            return bucket.answer(request, path)
         range_ = b"Content-Range: bytes 0-99999/100000\r\nContent-Length: 100000\r\n"
         request.wfile.write(
             b"HTTP/1.1 206 Partial Content\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n" + range_
@@ -208,7 +208,7 @@ def test_bucket_whose_object_trickles_is_given_up_in_time(
             threading.Event().wait(0.05)
         return None
 
-    bucket.answer = answer  # type: ignore[method-assign]
+    bucket.handle = answer
     keys = {path.name: path.read_text().strip() for path in secret.folder.iterdir() if path.is_file()}
     # A request of its own may take longer than is left of the time.
     source = open_source(parse_uri("s3://models/faq"), Access(f"https://{bucket.base}", Credentials(keys), 600))
@@ -229,9 +229,9 @@ def test_bucket_whose_listing_never_ends_is_given_up_in_time(
         goes_on = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{number}</NextContinuationToken>"
         listed, end = list_objects(*([] if is_empty else [(f"faq/{number}", 1)])), b"<IsTruncated>false</IsTruncated>"
         bucket.files[path] = listed.replace(end, goes_on.encode()) if number < 300 else listed
-        ArtifactServer.answer(bucket, request, path)
+        bucket.answer(request, path)
 
-    bucket.answer = answer  # type: ignore[method-assign]
+    bucket.handle = answer
     began = time.monotonic()
     with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
         fetch_artifact(settings("s3://models/faq", fetch_timeout_seconds=1))

@@ -285,9 +285,9 @@ def test_a_part_of_a_length_that_nothing_has_is_refused(
         # Honest to the first question, for the length alone.
         if len(server.seen) > 1:
             server.headers[path] = {"Content-Range": f"bytes 0-0/{'9' * 5000}"}
-        ArtifactServer.answer(server, request, path)
+        server.answer(request, path)
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.handle = answer
     with pytest.raises(FetchFailedError, match="changed while it was being fetched"):
         download(f"https://{server.base}/model.tar")
 
@@ -383,7 +383,7 @@ def test_a_server_that_trickles_does_not_get_round_the_time_limit(server: Artifa
 def test_nor_does_one_that_trickles_elsewhere_than_in_the_file(
     server: ArtifactServer, download: Download, start: bytes
 ) -> None:
-    server.answer = lambda request, path: trickle(request, start)  # type: ignore[method-assign]
+    server.handle = lambda request, path: trickle(request, start)
     began = time.monotonic()
     with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
         download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
@@ -395,9 +395,9 @@ def test_body_of_a_redirect_is_not_waited_for(server: ArtifactServer, download: 
         if path == "/moved.tar":
             trickle(request, b"HTTP/1.1 302 Found\r\nLocation: /model.tar\r\nContent-Length: 100000\r\n\r\n")
         else:
-            ArtifactServer.answer(server, request, path)
+            server.answer(request, path)
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.handle = answer
     assert download(f"https://{server.base}/moved.tar", Bounds(max_bytes=2**30, timeout_seconds=10)) == CONTENT
 
 
@@ -407,7 +407,7 @@ def test_nor_does_one_that_answers_only_when_the_time_is_over(server: ArtifactSe
             threading.Event().wait(1.5)
         trickle(request, b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.handle = answer
     began = time.monotonic()
     with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
         download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
@@ -423,7 +423,7 @@ def test_what_had_arrived_when_the_time_was_over_is_not_taken_for_the_file(
         request.close_connection = True
         threading.Event().wait(3)
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.handle = answer
     with pytest.raises(FetchFailedError, match="Fetching took longer than 1 seconds"):
         download(f"https://{server.base}/model.tar", Bounds(max_bytes=2**30, timeout_seconds=1))
 
@@ -453,9 +453,9 @@ def test_a_file_of_which_no_change_is_told_is_read_in_one_piece(server: Artifact
 def test_strong_etag_counts_whatever_the_time_of_the_last_change(server: ArtifactServer, download: Download) -> None:
     def answer(request: Any, path: str) -> None:
         server.headers[path] = {"Last-Modified": f"Mon, 01 Jan 2024 00:00:{len(server.seen):02d} GMT"}
-        ArtifactServer.answer(server, request, path)
+        server.answer(request, path)
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.handle = answer
     assert download(f"https://{server.base}/model.tar") == CONTENT
 
 

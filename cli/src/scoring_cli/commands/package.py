@@ -19,7 +19,7 @@ from scoring_cli.packaging import Hints, Packed, pack
 from scoring_cli.python_objects import load_object
 from scoring_cli.trial import try_artifact
 from scoring_operator.api.base import describe_fields
-from scoring_runtime.bare_models import MLMODEL
+from scoring_runtime.artifacts.uris import MLMODEL
 from scoring_runtime.manifest import Manifest, TaskName
 from scoring_runtime.tensors import ANY_SIZE, Signature
 

@@ -18,7 +18,7 @@ from scoring_runtime.artifacts.digests import PREFIX, hash_file, hash_files, ren
 from scoring_runtime.artifacts.record import read_record
 from scoring_runtime.artifacts.sources import Access, open_source
 from scoring_runtime.artifacts.transfers import Bounds, fetch_files
-from scoring_runtime.artifacts.uris import ModelUri, is_archive_name, is_artifact_name, parse_uri
+from scoring_runtime.artifacts.uris import MODEL_MARKERS, ModelUri, is_archive_name, is_artifact_name, parse_uri
 from scoring_runtime.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
@@ -35,8 +35,6 @@ from scoring_runtime.settings import Settings
 # Loading one of these can run any code that its author put into it. TensorFlow calls its models programs: their operations
 # read and write files.
 CODE_RUNNING_SUFFIXES = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".pt2", ".ts", ".keras")
-# A folder with one of these is such a model: TensorFlow's SavedModel, MLflow's.
-CODE_RUNNING_MARKERS = ("saved_model.pb", "saved_model.pbtxt", "MLmodel")
 MAX_SIGNATURE_BYTES = 4096
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -106,7 +104,7 @@ def require_digest(model: PurePath, digest: str | None) -> None:
 
 
 def _can_run_code(model: PurePath) -> bool:
-    is_marked = isinstance(model, Path) and any((model / marker).exists() for marker in CODE_RUNNING_MARKERS)
+    is_marked = isinstance(model, Path) and any((model / marker).exists() for marker in MODEL_MARKERS)
     return is_marked or model.suffix.lower() in CODE_RUNNING_SUFFIXES
 
 

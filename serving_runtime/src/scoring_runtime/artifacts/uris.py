@@ -27,6 +27,14 @@ MODEL_SUFFIXES: Mapping[str, str] = {
 }
 """Endings of files that are a model by themselves, which tell its inputs too, and their formats."""
 
+MLMODEL = "MLmodel"
+MODEL_MARKERS: Mapping[str, str] = {
+    "saved_model.pb": "tensorflow",
+    "saved_model.pbtxt": "tensorflow",
+    MLMODEL: "mlflow",
+}
+"""Files by which a folder is a model of a format: TensorFlow's SavedModel, MLflow's."""
+
 # Their paths are taken as they are written: a % in the name of an object is a %.
 _LITERAL_SCHEMES = ("s3", "gs", "abfs", "abfss", "hf", "oci")
 

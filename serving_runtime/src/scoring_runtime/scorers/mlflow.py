@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from scoring_runtime.artifacts.uris import MLMODEL
 from scoring_runtime.errors import FormatNotInstalledError, ManifestInvalidError, ModelInvalidError
-from scoring_runtime.mlmodel import FILE_NAME, MlModel, derive_signature, read_mlmodel
+from scoring_runtime.mlmodel import MlModel, derive_signature, read_mlmodel
 from scoring_runtime.scorers import ModelSource, Scorer, read_options
 from scoring_runtime.tensors import Signature, Tensors, TensorSpec
 
@@ -40,7 +41,7 @@ class MlflowScorer:
     def load(self, source: ModelSource) -> None:
         """Load the folder that holds MLmodel. Raises ManifestInvalidError, ModelInvalidError or FormatNotInstalledError."""
         if not source.path.is_dir():
-            raise ManifestInvalidError(f"manifest.json: model must name the folder that holds {FILE_NAME}.")
+            raise ManifestInvalidError(f"manifest.json: model must name the folder that holds {MLMODEL}.")
         description = read_mlmodel(source.path)
         pyfunc = description.flavors.get("python_function", {})
         source = replace(source, signature=source.signature or derive_signature(description))
@@ -131,9 +132,7 @@ def _find_estimator(source: ModelSource, description: MlModel) -> ModelSource:
     flavour = description.flavors["sklearn"]
     name = PurePosixPath(str(flavour.get("pickled_model", "")))
     if name.is_absolute() or ".." in name.parts or not (source.path / name).is_file():
-        raise ModelInvalidError(
-            f"{FILE_NAME}: flavors.sklearn.pickled_model names no file of the folder: {str(name)!r}."
-        )
+        raise ModelInvalidError(f"{MLMODEL}: flavors.sklearn.pickled_model names no file of the folder: {str(name)!r}.")
     method = description.flavors["python_function"].get("predict_fn") or "predict"
     # The digest of a folder with MLmodel was verified, so that its list of types is as good as ours.
     trusted = tuple(flavour.get("skops_trusted_types") or ())
